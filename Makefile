@@ -1,0 +1,43 @@
+# Every target does its own set-up; a set-up that is up to date needs no network.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS := train,test,lint,docs,bench
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help train test bench lint docs clean
+
+help:
+	@echo "make train   train the embedded digits task and leave a run directory in runs/"
+	@echo "make test    all tests, doctests, examples and documentation code"
+	@echo "make bench   time and memory beside plain flax and optax"
+	@echo "make lint    ruff and mypy"
+	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
+	@echo "Choose the interpreter with PYTHON=python3.13 VENV=.venv-3.13"
+
+$(READY): pyproject.toml src/rheostax/_version.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rheostax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	@touch $@
+
+train: $(READY)
+	$(BIN)/rheostax train $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) .venv-* docs/_build runs

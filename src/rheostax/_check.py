@@ -1,0 +1,122 @@
+"""The rules that arguments keep, checked once, at construction.
+
+Each rule normalizes as well: fractions become `float`, counts become `int`, so that later a leaf's Python type alone says
+whether it is a float32 or an int32. A tracer is passed through, since its value isn't known; so hyperparameters can be
+vmapped and jitted over. An array is checked element by element.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rheostax.errors import ArgumentError
+
+__all__ = ["INT32_MAX", "choice", "did_you_mean", "increasing", "name", "number", "whole"]
+
+INT32_MAX = 2**31 - 1
+
+
+def _set(node: Any, field: str, value: Any) -> None:
+    object.__setattr__(node, field, value)  # the dataclasses are frozen
+
+
+def _fail(node: Any, field: str, rule: str, value: Any, advice: str = "") -> ArgumentError:
+    got = value if isinstance(value, jax.Array | np.ndarray) else repr(value)
+    return ArgumentError(f"{type(node).__name__}: {field} must be {rule}, got {got}." + (f" {advice}" if advice else ""))
+
+
+def _convert(node: Any, field: str, value: Any, dtype: Any, rule: str) -> Any:
+    """Give a Python number for a scalar, an array of `dtype` for an array or tracer; refuse everything else."""
+    if isinstance(value, jax.core.Tracer):
+        return value.astype(dtype)
+    if isinstance(value, bool | str | bytes) or value is None:
+        raise _fail(node, field, rule, value)
+    try:
+        array = np.asarray(value)
+    except Exception:
+        raise _fail(node, field, rule, value) from None
+    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
+        raise _fail(node, field, rule, value)
+    return array.item() if array.ndim == 0 else array
+
+
+def number(
+    node: Any,
+    field: str,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    low_open: bool = False,
+    high_open: bool = True,
+    advice: str = "",
+) -> None:
+    """Check that `node.field` is a finite number between `low` and `high`, and make it a float."""
+    value = getattr(node, field)
+    left, right = "(" if low_open else "[", ")" if high_open else "]"
+    rule = f"a finite number in {left}{low:g}, {high:g}{right}"
+    value = _convert(node, field, value, jnp.float32, rule)
+    if not isinstance(value, jax.core.Tracer):
+        single = np.asarray(value, np.float32)  # the rule must hold for the number that will be used
+        above = single > low if low_open else single >= low
+        below = single < high if high_open else single <= high
+        if not np.all(above & below & np.isfinite(single)):
+            raise _fail(node, field, rule, value, advice)
+        value = float(value) if np.ndim(value) == 0 else jnp.asarray(value, jnp.float32)
+    _set(node, field, value)
+
+
+def whole(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
+    """Check that `node.field` is a whole number from `low` to 2**31 - 1, and make it an int."""
+    value = getattr(node, field)
+    rule = f"a whole number >= {low}"
+    value = _convert(node, field, value, jnp.int32, rule)
+    if not isinstance(value, jax.core.Tracer):
+        if not np.all(np.isfinite(value)) or np.any(np.asarray(value) != np.floor(value)) or np.any(np.asarray(value) < low):
+            raise _fail(node, field, rule, value, advice)
+        if np.any(np.asarray(value) > INT32_MAX):
+            raise _fail(node, field, f"at most {INT32_MAX:,} (counts are int32)", value, "Count in larger units.")
+        value = operator.index(int(value)) if np.ndim(value) == 0 else jnp.asarray(value, jnp.int32)
+    _set(node, field, value)
+
+
+def increasing(node: Any, field: str) -> None:
+    """Check that `node.field` is a sequence of whole numbers >= 1, each above the one before, and make it a tuple of ints."""
+    values = tuple(getattr(node, field))
+    if not any(isinstance(value, jax.core.Tracer) for value in values):
+        rule = "whole numbers >= 1 in increasing order"
+        values = tuple(_convert(node, field, value, jnp.int32, rule) for value in values)
+        if not all(np.ndim(v) == 0 and math.isfinite(v) and v == int(v) and 1 <= v <= INT32_MAX for v in values):
+            raise _fail(node, field, rule, values)
+        if any(a >= b for a, b in itertools.pairwise(values)):
+            raise _fail(node, field, rule, values, "Sort them; each is the count at which the next part begins.")
+        values = tuple(int(value) for value in values)
+    _set(node, field, values)
+
+
+def choice(node: Any, field: str, choices: Iterable[str]) -> None:
+    """Check that `node.field` is one of `choices`."""
+    value, choices = getattr(node, field), tuple(choices)
+    if value not in choices:
+        raise _fail(node, field, "one of " + ", ".join(map(repr, choices)), value, did_you_mean(value, choices))
+
+
+def name(node: Any, field: str) -> None:
+    """Check that `node.field` can be the keyword of an observation."""
+    value = getattr(node, field)
+    if not (isinstance(value, str) and value.isidentifier()):
+        raise _fail(node, field, "a metric's name, usable as a keyword", value)
+
+
+def did_you_mean(word: Any, known: Iterable[str], say: Callable[[str], str] = "Did you mean {!r}?".format) -> str:
+    """Suggest the nearest known word, or nothing."""
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return say(near[0]) if near else ""

@@ -1,0 +1,131 @@
+"""What `control` carries: the expression, its state, the changes by hand, and the rate in effect."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rheostax._check import did_you_mean
+from rheostax._packing import Layout, pack
+from rheostax._rate import LearningRate, walk
+from rheostax.errors import ArgumentError, StateError, UnknownMetricError
+from rheostax.groups import group_names, groups_of
+
+__all__ = ["Body", "ControlState", "Manual", "as_metrics", "monitored", "require_known"]
+
+
+class Manual(NamedTuple):
+    """Changes by hand: the rate is `value * (expression / reference)`, or `value` itself while pinned. Per group."""
+
+    value: jax.Array  # float32
+    reference: jax.Array  # float32: the expression's value when `value` was set
+    pinned: jax.Array  # int32: 0 or 1
+
+
+class Body(NamedTuple):
+    """The control's scalars as a tree; `ControlState` holds them packed."""
+
+    count: jax.Array  # type: ignore[assignment]  # int32 []: updates applied
+    faults: jax.Array  # int32 []: updates at which the expression's value was NaN, infinite or negative
+    manual: Manual
+    observed: Any  # the expression's state
+    rate: LearningRate  # the expression, with its hyperparameters as arrays
+
+    def effective(self, previous: jax.Array) -> tuple[jax.Array, Body]:
+        """Return the rate of the update at `count`, computed here and nowhere else, and the body that notes faults.
+
+        Where the expression gives no number >= 0 (only a foreign schedule can), the previous rate stays in effect.
+        """
+        base = self.rate.evaluate(self.observed, self.count)
+        good = jnp.isfinite(base) & (base >= 0)
+        scaled = self.manual.value * (base / self.manual.reference)
+        value = jnp.where(self.manual.pinned > 0, self.manual.value, jnp.where(good, scaled, previous))
+        groups = groups_of(self.rate)
+        if groups:
+            value = jnp.where(jnp.array(groups.frozen), 0.0, value)
+        return value, self._replace(faults=self.faults + (~jnp.all(good)).astype(jnp.int32))
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["learning_rate", "floats", "ints", "inner"], meta_fields=["layout"])
+@dataclasses.dataclass(frozen=True)
+class ControlState:
+    """State of `rx.control`. Read it with `rx.learning_rate` and `rx.describe`; change it with `rx.observe` and its like."""
+
+    learning_rate: jax.Array  # float32 [], or [groups]: the rate in effect
+    floats: jax.Array  # float32 [n]: see `body`
+    ints: jax.Array  # int32 [m]
+    inner: Any  # the state of the optimizer that is controlled
+    layout: Layout
+
+    @classmethod
+    def create(cls, rate: LearningRate) -> ControlState:
+        """Return the state before the first update, without an inner state; its buffers are shared with nothing."""
+        ones = jnp.ones(_shape(rate), jnp.float32)
+        manual = Manual(ones, ones, jnp.zeros(ones.shape, jnp.int32))
+        body = Body(jnp.int32(0), jnp.int32(0), manual, rate.init(), rate)
+        floats, ints, layout = pack(body)
+        state = cls(jnp.zeros(ones.shape, jnp.float32), floats, ints, (), layout)
+        first, _ = state.body.effective(state.learning_rate)
+        return dataclasses.replace(state, learning_rate=first)
+
+    @property
+    def body(self) -> Body:
+        """The scalars as a tree."""
+        return self.layout.unpack(self.floats, self.ints)
+
+    def replace(self, body: Body, **changes: Any) -> ControlState:
+        """Return this state with another body, and possibly another learning_rate or inner."""
+        floats, ints, layout = pack(body)
+        if layout != self.layout:
+            raise StateError("A node changed the structure, shape or dtype of its state; they must stay as init() made them.")
+        return dataclasses.replace(self, floats=floats, ints=ints, **changes)
+
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """Names of the parameter groups, or None."""
+        return group_names(self.layout.skeleton().rate)
+
+    @property
+    def monitored(self) -> tuple[str, ...]:
+        """Names of the metrics that the expression listens to."""
+        return monitored(self.layout.skeleton().rate)
+
+
+def _shape(rate: LearningRate) -> tuple[int, ...]:
+    groups = groups_of(rate)
+    return (len(groups.patterns),) if groups else ()
+
+
+def monitored(rate: LearningRate) -> tuple[str, ...]:
+    """Return the names of the metrics that the expression listens to, each once."""
+    return tuple(dict.fromkeys(part.monitor for part, _ in walk(rate) if part.monitor is not None))
+
+
+def as_metrics(metrics: Mapping[str, Any], known: Iterable[str]) -> dict[str, jax.Array]:
+    """Return the monitored ones of `metrics` as `float32 []`; None stands for 'not observed now'."""
+    return {name: _as_metric(name, metrics[name]) for name in known if metrics.get(name) is not None}
+
+
+def require_known(metrics: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse observations of which nothing is monitored: a misspelt name would leave the policy idle."""
+    if known and metrics and not set(metrics) & set(known):
+        name = next(iter(metrics))
+        hint = did_you_mean(name, known, " Did you mean {!r}?".format)
+        raise UnknownMetricError(f"No policy monitors {name!r}; this learning rate monitors {', '.join(map(repr, known))}.{hint}")
+
+
+def _as_metric(name: str, value: Any) -> jax.Array:
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"The metric {name!r} must be a scalar number, got {value!r}.") from None
+    if array.shape != ():
+        raise ArgumentError(f"The metric {name!r} must be a scalar, got shape {array.shape}. Reduce it first, for example with .mean().")
+    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
+        raise ArgumentError(f"The metric {name!r} must be a real number, got dtype {array.dtype}.")
+    return array.astype(jnp.float32)

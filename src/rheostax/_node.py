@@ -1,0 +1,82 @@
+"""Frozen dataclasses that are pytrees: the material that expressions are made of.
+
+Fields are children (hyperparameters, so that `jax.vmap` and `jax.jit` see them) unless declared with `static()`.
+`jax.tree_util.register_dataclass` isn't used because it rebuilds a node through its constructor, where the arguments' checks
+would run on tracers, on placeholders and, with a host sync, on every output of a jitted function.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+import numpy as np
+
+__all__ = ["node", "static"]
+
+_T = TypeVar("_T")
+
+
+def static(**options: Any) -> Any:
+    """Declare a field that is part of the structure (a name, a mode), not a hyperparameter."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def node(cls: type[_T]) -> type[_T]:
+    """Make `cls` a frozen dataclass and register it as a pytree; a constructor of its own is kept."""
+    own_init = "__init__" in cls.__dict__
+    data_class = dataclasses.dataclass(frozen=True, init=not own_init, repr=False)(cls)
+    fields = dataclasses.fields(data_class)  # type: ignore[arg-type]
+    meta = tuple(f.name for f in fields if f.metadata.get("static"))
+    data = tuple(f.name for f in fields if not f.metadata.get("static"))
+    keys = tuple(jax.tree_util.GetAttrKey(name) for name in data)
+
+    def flatten(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return tuple(getattr(value, name) for name in data), tuple(getattr(value, name) for name in meta)
+
+    def flatten_with_keys(value: Any) -> tuple[tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
+        children, structure = flatten(value)
+        return tuple(zip(keys, children, strict=True)), structure
+
+    def unflatten(structure: tuple[Any, ...], children: Iterable[Any]) -> Any:
+        value = object.__new__(data_class)
+        for name, child in zip(meta + data, tuple(structure) + tuple(children), strict=True):
+            object.__setattr__(value, name, child)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(data_class, flatten_with_keys, unflatten, flatten)
+    if "__repr__" not in cls.__dict__:
+        data_class.__repr__ = _repr  # type: ignore[method-assign]
+    return data_class
+
+
+def _repr(value: Any) -> str:
+    """Write the call that makes this node, leaving out the arguments that have their default."""
+    shown = []
+    for field in (f for f in dataclasses.fields(value) if f.init):
+        content = getattr(value, field.name)
+        if not (field.default is not dataclasses.MISSING and same(content, field.default)):
+            shown.append(f"{field.name}={show(content)}")
+    return f"{type(value).__name__}({', '.join(shown)})"
+
+
+def same(content: Any, default: Any) -> bool:
+    """Tell whether a hyperparameter, as a Python number or as the float32 in a state, is the default."""
+    if isinstance(content, jax.core.Tracer) or np.ndim(content) > 0:
+        return False
+    if isinstance(default, float) and content is not None:
+        return bool(np.float32(content) == np.float32(default))
+    return bool(content == default)
+
+
+def show(content: Any) -> str:
+    """Write a hyperparameter with the shortest digits that give the same number back."""
+    if isinstance(content, jax.Array | np.ndarray | np.generic) and not isinstance(content, jax.core.Tracer):
+        if np.ndim(content) == 0:
+            scalar = np.asarray(content)[()]
+            return str(scalar) if scalar.dtype.kind in "fiub" else repr(content)
+        return np.array2string(np.asarray(content), separator=", ", threshold=6)
+    return repr(content)

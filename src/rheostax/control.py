@@ -1,0 +1,121 @@
+"""`control`: a learning rate and any optax optimizer make one optax transformation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rheostax._check import did_you_mean
+from rheostax._control_state import ControlState, as_metrics, monitored
+from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
+from rheostax.errors import ArgumentError
+from rheostax.groups import Groups, groups_of
+
+__all__ = ["control"]
+
+Factory = Callable[..., optax.GradientTransformation]
+
+
+def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparameters: Any) -> optax.GradientTransformationExtraArgs:
+    """Drive an optax optimizer with a learning rate that can be seen, changed and fed with metrics.
+
+    At update k (k = 0, 1, ...) the metrics passed to `update` are observed first, then the rate is evaluated at count k,
+    once, as a float32 scalar (per group), and handed to the optimizer as its `learning_rate`. Nothing else of the
+    optimizer is touched: the other hyperparameters stay the Python values given here, whatever dtype the parameters have.
+    Updates come in the dtype of gradients and parameters (the wider of the two), multiplied in float32; the optimizer's
+    state keeps the dtypes that `init` gave it.
+
+    Args:
+        optimizer_factory: An optax optimizer such as `optax.adamw` (itself, not its result), or any function with an
+            argument `learning_rate` that returns an optax transformation.
+        learning_rate: A number, any optax schedule, or a rheostax expression.
+        **hyperparameters: Passed to the factory as they are, masks and functions included.
+
+    Returns:
+        An optax transformation, for `optax.chain` and every other wrapper. Its `update` takes `value=` and any other metric
+        by name; those that no policy monitors are passed on to the optimizer and ignored otherwise.
+
+    Raises:
+        ArgumentError: If the factory has no argument `learning_rate`, or lacks one of the hyperparameters.
+        GroupError: From `init`, if parameters and `rx.Groups` don't fit.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> params = {"w": jnp.ones(2)}
+    >>> tx = rx.control(optax.sgd, rx.Cosine(0.1, 100) * rx.ReduceOnPlateau(patience=5), momentum=0.9)
+    >>> state = tx.init(params)
+    >>> updates, state = tx.update({"w": jnp.ones(2)}, state, params, value=2.5)
+    >>> print(updates["w"], rx.learning_rate(state))
+    [-0.1 -0.1] 0.1
+    """
+    rate = as_learning_rate(learning_rate)
+    _check_factory(optimizer_factory, hyperparameters)
+    groups, names = groups_of(rate), monitored(rate)
+
+    def build(rates: jax.Array) -> optax.GradientTransformationExtraArgs:
+        if groups is None:
+            return optax.with_extra_args_support(optimizer_factory(learning_rate=rates, **hyperparameters))
+        return _partition(groups, lambda i: optimizer_factory(learning_rate=rates[i], **hyperparameters))
+
+    def init(params: Any) -> ControlState:
+        state = ControlState.create(rate)
+        return ControlState(state.learning_rate, state.floats, state.ints, build(state.learning_rate).init(params), state.layout)
+
+    def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
+        body = state.body
+        body = body._replace(observed=body.rate.observe(body.observed, body.count, as_metrics(extra, names)))
+        current, body = body.effective(state.learning_rate)
+        new_updates, inner = build(current).update(updates, state.inner, params, **extra)
+        body = body._replace(count=optax.safe_increment(body.count))
+        inner = jax.tree.map(_cast_like, inner, state.inner)
+        return _in_dtype_of(new_updates, updates, params), state.replace(body, learning_rate=current, inner=inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _partition(groups: Groups, build: Callable[[int], Any]) -> optax.GradientTransformationExtraArgs:
+    """Make one optimizer per group, each over its own parameters; a frozen group gets no update."""
+    transforms = {
+        name: optax.set_to_zero() if frozen else build(i)
+        for i, (name, frozen) in enumerate(zip(groups.patterns, groups.frozen, strict=True))
+    }
+    return optax.partition(transforms, groups.label)
+
+
+def _cast_like(new: Any, old: Any) -> Any:
+    """Give a state leaf the dtype it had: a float32 rate would widen what some optimizers keep in bfloat16."""
+    return new if jnp.result_type(new) == jnp.result_type(old) else jnp.asarray(new, jnp.result_type(old))
+
+
+def _in_dtype_of(updates: Any, gradients: Any, params: Any) -> Any:
+    """Round the updates to what the gradients and parameters are kept in, as optax does with a Python rate."""
+    sources = (gradients,) if params is None else (gradients, params)
+    return jax.tree.map(lambda update, *source: jnp.asarray(update, jnp.result_type(*source)), updates, *sources)
+
+
+def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:
+    name = getattr(factory, "__name__", repr(factory))
+    if isinstance(factory, optax.GradientTransformation) or not callable(factory):
+        raise ArgumentError(
+            "control: optimizer_factory must be a function with an argument learning_rate, such as optax.adamw itself; "
+            f"got {'an optimizer that is already made' if isinstance(factory, tuple) else repr(factory)}. "
+            "Write rx.control(optax.adamw, learning_rate, weight_decay=0.1)."
+        )
+    if factory in (optax.rprop, optax.scale_by_rprop):
+        raise ArgumentError(f"control: {name} reads learning_rate once, at init, so nothing could change it later. Use another optimizer.")
+    parameters = inspect.signature(factory).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    if "learning_rate" not in parameters:
+        raise ArgumentError(
+            f"control: optimizer_factory must have an argument learning_rate; {name} has {', '.join(parameters) or 'none'}."
+        )
+    for key, value in hyperparameters.items():
+        if key not in parameters:
+            raise ArgumentError(f"control: {name} has no argument {key!r}. {did_you_mean(key, parameters)}".rstrip())
+        if isinstance(value, LearningRate) and is_reactive(value):
+            raise ArgumentError(f"control: {key} can't react to metrics, got {value!r}; only the learning rate can.")

@@ -1,0 +1,155 @@
+"""Explain a learning rate in words: every part, its state, and what looks wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from rheostax._control_state import Body, ControlState
+from rheostax._rate import LearningRate, Product, as_learning_rate
+from rheostax.errors import StateError
+from rheostax.groups import group_names
+from rheostax.policies._policy import Policy, policies
+from rheostax.state import controls, opt_state
+
+__all__ = ["Description", "Part", "describe"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One node of the expression."""
+
+    name: str  # as it is written in Python
+    depth: int  # how deep in the expression
+    value: float | list[float]  # its value for the next update, per group
+    status: str = ""  # a policy's state in words
+    monitor: str | None = None
+    observations: int | None = None
+    nonfinite: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What `rx.describe` found; `str` of it is meant to be read, the fields are meant for programs."""
+
+    count: int  # updates applied
+    learning_rate: float | dict[str, float]  # in effect: that of the last update
+    next_learning_rate: float | dict[str, float]  # of the next update, if nothing is observed before it
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...]
+    name: str = ""  # which control, where there are several
+
+    def __str__(self) -> str:
+        head = f"learning rate {_text(self.learning_rate)} after {self.count:,} updates; the next one uses {_text(self.next_learning_rate)}"
+        lines = [f"{self.name}: {head}" if self.name else head]
+        for part in self.parts:
+            lines.append(f"{'  ' * (part.depth + 1)}{_text(part.value)}  {part.name}")
+            if part.monitor is not None:
+                heard = f"{part.observations:,} observations of {part.monitor!r}"
+                lines.append(f"{'  ' * (part.depth + 3)}{', '.join(filter(None, (heard, part.status)))}")
+        return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptions:
+    """Several controls, described one after the other."""
+
+    each: tuple[Description, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.each))
+
+
+def describe(x: Any) -> Description | Descriptions:
+    """Explain a learning rate: its parts, their values and states, how much each policy has heard, and what looks wrong.
+
+    It waits for the device, so call it now and then, not at every update.
+
+    Args:
+        x: An optax state that holds a `control`, an `nnx.Optimizer`, or an expression (described as it starts).
+
+    Returns:
+        A `Description` to print or to read; with several controls in the state, `Descriptions` of each.
+
+    Raises:
+        StateError: If there is no control in it, or it is a batch of states.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> rate = rx.Constant(0.1) * rx.ReduceOnPlateau(monitor="val_loss", patience=3)
+    >>> tx, params = rx.control(optax.sgd, rate), jnp.ones(2)
+    >>> _, state = tx.update(params, tx.init(params), params)
+    >>> print(rx.describe(state))
+    learning rate 0.1 after 1 updates; the next one uses 0.1
+      0.1  Constant(value=0.1)
+      1  ReduceOnPlateau(monitor='val_loss', patience=3)
+          0 observations of 'val_loss', best inf, 0 of 3 bad values in a row
+      warning: ReduceOnPlateau has heard nothing of 'val_loss' in 1 updates; pass update(..., val_loss=...) or call observe(val_loss=...)
+    """
+    if isinstance(x, LearningRate):
+        return _describe("", ControlState.create(as_learning_rate(x)))
+    found = controls(opt_state(x))
+    several = tuple(_describe(name if len(found) > 1 else "", state) for name, state in found.items())
+    return several[0] if len(several) == 1 else Descriptions(several)
+
+
+def _describe(name: str, state: ControlState) -> Description:
+    if state.floats.ndim != 1:
+        raise StateError(
+            "This state is a batch of states, as jax.vmap makes it; describe one of them: jax.tree.map(lambda x: x[i], state)."
+        )
+    body: Body = jax.device_get(state.body)
+    following, _ = state.body.effective(state.learning_rate)
+    names = group_names(body.rate)
+
+    def named(rates: Any) -> float | dict[str, float]:
+        values = _plain(rates)
+        return values if isinstance(values, float) else dict(zip(names or (), values, strict=True))
+
+    parts = tuple(_parts(body.rate, body.observed, body.count))
+    return Description(int(body.count), named(state.learning_rate), named(following), parts, tuple(_warnings(body)), name)
+
+
+def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterator[Part]:
+    if not isinstance(rate, Product):
+        value = _plain(rate.evaluate(state, jax.numpy.int32(count)))
+        if isinstance(rate, Policy):
+            yield Part(repr(rate), depth, value, rate.status(state.own), rate.monitor, int(state.observations), int(state.nonfinite))
+        else:
+            yield Part(repr(rate), depth, value)
+    for i, child in enumerate(rate.children()):
+        yield from _parts(child, state[i], count, depth if isinstance(rate, Product) else depth + 1)
+
+
+def _warnings(body: Body) -> Iterator[str]:
+    count = int(body.count)
+    for policy, seen in policies(body.rate, body.observed):
+        kind, metric = type(policy).__name__, policy.monitor
+        if count and not int(seen.observations):
+            yield (
+                f"{kind} has heard nothing of {metric!r} in {count:,} updates; pass update(..., {metric}=...) or call observe({metric}=...)"
+            )
+        if int(seen.nonfinite):
+            yield f"{kind} left out {int(seen.nonfinite):,} NaN or infinite values of {metric!r}"
+    if int(body.faults):
+        yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
+    if np.any(body.manual.pinned):
+        yield "the rate is pinned by hand; reset_learning_rate gives it back to schedule and policies"
+    elif np.any(body.manual.value != body.manual.reference):
+        yield f"the rate was changed by hand: {_text(_plain(body.manual.value / body.manual.reference))} times what the expression gives"
+    horizon = body.rate.horizon
+    if horizon is not None and count > horizon:
+        yield f"the schedule ended at count {horizon:,}; the rate has stayed where it was since"
+
+
+def _plain(value: Any) -> float | list[float]:
+    return np.asarray(value, np.float32).tolist()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_text(one)}" for name, one in value.items()) + "}"
+    return "[" + ", ".join(map(_text, value)) + "]" if isinstance(value, list) else f"{value:.6g}"

@@ -1,0 +1,82 @@
+"""`Policy`: a learning rate's factor that observations move."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rheostax._rate import LearningRate, Metrics, walk
+
+__all__ = ["Observed", "Policy", "policies"]
+
+
+class Observed(NamedTuple):
+    """What is kept for a policy: its own state, and what it has been told so far."""
+
+    own: Any
+    observations: jax.Array  # int32 []: finite values of the monitored metric
+    nonfinite: jax.Array  # int32 []: NaN and infinite values, which were left out
+    last: jax.Array  # float32 []: the last finite value; NaN before the first
+
+
+class Policy(LearningRate):
+    """A state machine from observations of one metric to a factor, which starts at 1.
+
+    A new policy is a `@node` in a file of its own with a field `monitor: str = static(default="value")`, and
+
+    - `start()`: its state before any observation, a pytree of `float32`, `int32` and `bool` arrays with a field `scale`;
+    - `react(own, value)`: its state after a finite `value` (`float32 []`); pure, same structure, shapes and dtypes;
+    - `status(own)`: a few words on that state, and `explain(before, after, value)`: why the scale moved.
+
+    NaN and infinite values never reach it: they are counted and left out here, for all policies alike.
+    """
+
+    monitor: str
+
+    @abc.abstractmethod
+    def start(self) -> Any:
+        """Return the policy's own state before any observation; its `scale` is 1."""
+
+    @abc.abstractmethod
+    def react(self, own: Any, value: jax.Array) -> Any:
+        """Return the policy's own state after a finite value of its metric."""
+
+    def status(self, own: Any) -> str:
+        """Say in a few words where the policy is."""
+        return ""
+
+    def explain(self, before: Any, after: Any, value: float) -> str:
+        """Say why `value` moved the scale from `before.scale` to `after.scale`."""
+        return f"{self.monitor} was {value:.6g}"
+
+    def init(self) -> Observed:
+        return Observed(self.start(), jnp.int32(0), jnp.int32(0), jnp.float32(jnp.nan))
+
+    def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
+        if self.monitor not in metrics:
+            return state
+        value = metrics[self.monitor]
+        good = jnp.isfinite(value)
+        own = self.react(state.own, jnp.where(good, value, 0.0))
+        return Observed(
+            own=jax.tree.map(lambda new, old: jnp.where(good, new, old), own, state.own),
+            observations=_increment(state.observations, good),
+            nonfinite=_increment(state.nonfinite, ~good),
+            last=jnp.where(good, value, state.last),
+        )
+
+    def evaluate(self, state: Observed, count: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(state.own.scale, jnp.shape(count))
+
+
+def _increment(counter: jax.Array, when: jax.Array) -> jax.Array:
+    """Add one if `when`, stopping at the largest int32 instead of wrapping."""
+    return counter + (when & (counter < jnp.iinfo(jnp.int32).max)).astype(jnp.int32)
+
+
+def policies(rate: LearningRate, state: Any) -> list[tuple[Policy, Observed]]:
+    """Return the policies of an expression, each with its part of the expression's state, as they are written."""
+    return [(part, own) for part, own in walk(rate, state) if isinstance(part, Policy)]

@@ -1,0 +1,61 @@
+"""Cosine decay."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from rheostax import _check
+from rheostax._node import node
+from rheostax._rate import Schedule
+from rheostax.schedules._progress import between
+
+__all__ = ["Cosine"]
+
+
+@node
+class Cosine(Schedule):
+    """Decay along half a cosine, then stay.
+
+    `end_value + (init_value - end_value) * (1 + cos(pi * count / decay_steps)) / 2`; exactly `end_value` from count
+    `decay_steps` on. Computed as a squared sine counted from the nearer end, which keeps the last updates of a long
+    schedule apart where `1 + cos` gives zero.
+
+    Args:
+        init_value: Value at count 0, >= 0.
+        decay_steps: Length in updates, a whole number >= 1. It doesn't include a warm-up: multiply with `rx.Warmup`, or
+            put one before it with `rx.Join`.
+        end_value: Value at and after the end, >= 0.
+
+    Raises:
+        ArgumentError: If an argument breaks its rule.
+
+    >>> import rheostax as rx
+    >>> [round(float(rx.Cosine(1.0, 4)(count)), 3) for count in range(6)]
+    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+
+    Source: SGDR (arXiv 1608.03983) without restarts; `optax.cosine_decay_schedule` with an absolute end.
+    """
+
+    init_value: float
+    decay_steps: int
+    end_value: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check.number(self, "init_value")
+        _check.whole(self, "decay_steps")
+        _check.number(self, "end_value")
+
+    def at(self, count: jax.Array) -> jax.Array:
+        return between(self.init_value, self.end_value, self.decay_steps, count, rise=half_cosine, fall=half_cosine)
+
+    @property
+    def horizon(self) -> int | None:
+        return int(self.decay_steps)
+
+
+def half_cosine(x: jax.Array) -> jax.Array:
+    """Return (1 - cos(pi x)) / 2 without cancellation, for x in [0, 1/2]."""
+    return jnp.square(jnp.sin(jnp.float32(math.pi / 2) * x))

@@ -1,0 +1,167 @@
+"""See and feed the learning rate of any optimizer state that holds a `control`, however deep.
+
+On a plain optax state these functions are pure: they return a new state, inside or outside `jax.jit`, `jax.lax.scan` and
+`jax.vmap`. On an `nnx.Optimizer` they change it in place; `rheostax.optimizer` teaches them how.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rheostax import _check
+from rheostax._control_state import ControlState, as_metrics, require_known
+from rheostax.errors import ArgumentError, StateError
+
+__all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run"]
+
+
+def controls(tree: Any) -> dict[str, ControlState]:
+    """Return the control states in an optimizer state, by name: the labels (of `multi_transform`, say) on the way to each.
+
+    Raises:
+        StateError: If there is none.
+    """
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_control)[0]:
+        if _is_control(leaf):
+            labels = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+            found["/".join(labels) or jax.tree_util.keystr(path)] = leaf
+    if not found:
+        raise StateError(
+            f"There is no rheostax learning rate in this state ({type(tree).__name__}). Make the optimizer with "
+            "rx.control(optax.adam, learning_rate): the rate of a plain optax optimizer is hidden in a closure."
+        )
+    return found
+
+
+def _is_control(leaf: Any) -> bool:
+    return isinstance(leaf, ControlState)
+
+
+def _change(tree: Any, change: Callable[[str, ControlState], ControlState]) -> Any:
+    """Apply `change` to every control state of a tree, with its name."""
+    changed = iter([change(name, state) for name, state in controls(tree).items()])
+    return jax.tree.map(lambda leaf: next(changed) if _is_control(leaf) else leaf, tree, is_leaf=_is_control)
+
+
+@functools.singledispatch
+def apply(x: Any, change: Callable[[str, ControlState], ControlState]) -> Any:
+    """Change the control states in `x`: returns a new optax state. Optimizers register how they are changed in place."""
+    return _change(x, change)
+
+
+@functools.singledispatch
+def opt_state(x: Any) -> Any:
+    """Return the optax state that `x` is or holds."""
+    return x
+
+
+def learning_rate(x: Any, *, group: str | None = None) -> jax.Array | dict[str, jax.Array]:
+    """Return the rate in effect: the one that the last update used.
+
+    Before the first update, and after a change by hand, it is the one that the next update will use. It is computed in
+    one place, stored, and only read here; the copy stays valid when the state is donated.
+
+    Args:
+        x: An optax state that holds a `control`, or an `nnx.Optimizer`.
+        group: Which parameter group (or which control of several); None for all.
+
+    Returns:
+        `float32 []`; with several groups or controls, and no `group`, a dict of them by name.
+
+    Raises:
+        StateError: If there is no control in it.
+        ArgumentError: If there is no such group.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> state = rx.control(optax.adam, rx.Linear(1e-3, 0.0, 10)).init(jnp.ones(3))
+    >>> print(rx.learning_rate(state))
+    0.001
+    """
+    rates = rates_by_group(x)
+    if group is not None:
+        require_group(group, rates)
+        return rates[group]
+    return next(iter(rates.values())) if tuple(rates) == ("",) else rates
+
+
+def rates_by_group(x: Any) -> dict[str, jax.Array]:
+    """Return the rates by group; a single rate has the name ""."""
+    found = controls(opt_state(x))
+    rates: dict[str, jax.Array] = {}
+    for name, state in found.items():
+        prefix = f"{name}/" if len(found) > 1 else ""
+        if state.groups is None:
+            rates[prefix[:-1]] = _copy(state.learning_rate)
+        else:
+            rates |= {prefix + group: state.learning_rate[..., i] for i, group in enumerate(state.groups)}
+    return rates
+
+
+def _copy(array: jax.Array) -> jax.Array:
+    return array if isinstance(array, jax.core.Tracer) else jnp.array(array, copy=True)
+
+
+def require_group(group: str, known: Any) -> None:
+    """Refuse a group that is none of the known ones."""
+    if group not in known:
+        names = ", ".join(repr(name) for name in known if name)
+        hint = _check.did_you_mean(group, known)
+        raise ArgumentError(f"group must be one of {names or 'none (this learning rate has no groups)'}, got {group!r}. {hint}".rstrip())
+
+
+def observe(x: Any, **metrics: Any) -> Any:
+    """Tell the policies of a learning rate what a metric was. It is an observation, not an update: each counts once.
+
+    Args:
+        x: An optax state that holds a `control`, or an `nnx.Optimizer`.
+        **metrics: Scalars by name: Python, numpy or jax, any real dtype. None means 'not known now'. Metrics that no policy
+            monitors are ignored as long as one of them is monitored, or nothing is.
+
+    Returns:
+        The new state; the optimizer itself.
+
+    Raises:
+        UnknownMetricError: If there are policies and none of them monitors any of these metrics.
+        ArgumentError: If a metric isn't a real scalar.
+        StateError: If there is no control in it.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> rate = 0.1 * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.5)
+    >>> tx = rx.control(optax.sgd, rate)
+    >>> params = jnp.ones(2)
+    >>> state = tx.init(params)
+    >>> state = rx.observe(rx.observe(state, val_loss=0.7), val_loss=0.7)
+    >>> _, state = tx.update(params, state, params)
+    >>> print(rx.learning_rate(state))
+    0.05
+    """
+    known = tuple(dict.fromkeys(name for state in controls(opt_state(x)).values() for name in state.monitored))
+    require_known(metrics, known)
+    values = as_metrics(metrics, known)
+
+    def change(_: str, state: ControlState) -> ControlState:
+        own = {name: value for name, value in values.items() if name in state.monitored}
+        return run(_observe, state, own) if own else state
+
+    return apply(x, change)
+
+
+def run(operation: Callable[..., ControlState], state: ControlState, *arguments: Any) -> ControlState:
+    """Run an operation on the scalars of a control as one compiled call, leaving the optimizer's own state alone."""
+    if state.floats.ndim != 1:
+        raise StateError("This state is a batch of states, as jax.vmap makes it; change it under jax.vmap too.")
+    small = dataclasses.replace(state, inner=())
+    return dataclasses.replace(operation(small, *arguments), inner=state.inner)
+
+
+@jax.jit
+def _observe(state: ControlState, metrics: dict[str, jax.Array]) -> ControlState:
+    body = state.body
+    return state.replace(body._replace(observed=body.rate.observe(body.observed, body.count, metrics)))
