@@ -88,12 +88,12 @@ class ControlState:
     @property
     def groups(self) -> tuple[str, ...] | None:
         """Names of the parameter groups, or None."""
-        return group_names(self.layout.skeleton().rate)
+        return group_names(self.layout.skeleton.rate)
 
     @property
     def monitored(self) -> tuple[str, ...]:
         """Names of the metrics that the expression listens to."""
-        return monitored(self.layout.skeleton().rate)
+        return monitored(self.layout.skeleton.rate)
 
 
 def _shape(rate: LearningRate) -> tuple[int, ...]:

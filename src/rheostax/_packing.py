@@ -8,6 +8,7 @@ vector, with a static layout that says which is which; inside a computation they
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -33,8 +34,9 @@ class Layout:
             leaves.append(flat.reshape(vector.shape[:-1] + shape))
         return jax.tree.unflatten(self.treedef, leaves)
 
+    @functools.cached_property
     def skeleton(self) -> Any:
-        """Return the tree with None for every leaf: enough to ask for names and structure."""
+        """The tree with None for every leaf: enough to ask for names and structure."""
         return jax.tree.unflatten(self.treedef, [None] * len(self.slots))
 
     def names(self) -> list[str]:

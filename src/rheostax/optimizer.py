@@ -147,6 +147,8 @@ def _divide(tree: Any) -> tuple[list[OptVariable], Any]:
 
 
 def _unite(values: list[Any], rest: Any) -> Any:
+    if not values:
+        return rest
     remaining = iter(values)
     return jax.tree.map(lambda leaf: next(remaining) if _is_apart(leaf) else leaf, rest, is_leaf=_is_apart)
 
@@ -167,6 +169,13 @@ def _divide_like(old: Any, new: Any) -> tuple[list[Any], Any]:
 @_state.opt_state.register(nnx.Optimizer)
 def _(optimizer: nnx.Optimizer[Any]) -> Any:
     return nnx.as_pure(optimizer.opt_state)
+
+
+@_state.opt_state.register(Optimizer)
+def _(optimizer: Optimizer) -> Any:
+    # Arrays without a wrapper, and without the defensive copy of the tree that get_value makes: the rate is read at every update.
+    values = [variable.get_value() for variable in optimizer.annotated]
+    return _unite(values, optimizer.rest.get_raw_value()[1])
 
 
 @_state.apply.register(nnx.Optimizer)
