@@ -11,6 +11,7 @@ import numpy as np
 
 from rheostax._control_state import Body, ControlState
 from rheostax._rate import LearningRate, Product, as_learning_rate
+from rheostax._words import plain, say
 from rheostax.errors import StateError
 from rheostax.groups import group_names
 from rheostax.policies._policy import Policy, policies
@@ -43,11 +44,16 @@ class Description:
     warnings: tuple[str, ...]
     name: str = ""  # which control, where there are several
 
+    @property
+    def each(self) -> tuple[Description, ...]:
+        """This description alone, as `Descriptions.each` gives several."""
+        return (self,)
+
     def __str__(self) -> str:
-        head = f"learning rate {_text(self.learning_rate)} after {self.count:,} updates; the next one uses {_text(self.next_learning_rate)}"
+        head = f"learning rate {say(self.learning_rate)} after {self.count:,} updates; the next one uses {say(self.next_learning_rate)}"
         lines = [f"{self.name}: {head}" if self.name else head]
         for part in self.parts:
-            lines.append(f"{'  ' * (part.depth + 1)}{_text(part.value)}  {part.name}")
+            lines.append(f"{'  ' * (part.depth + 1)}{say(part.value)}  {part.name}")
             if part.monitor is not None:
                 heard = f"{part.observations:,} observations of {part.monitor!r}"
                 lines.append(f"{'  ' * (part.depth + 3)}{', '.join(filter(None, (heard, part.status)))}")
@@ -106,7 +112,7 @@ def _describe(name: str, state: ControlState) -> Description:
     names = group_names(body.rate)
 
     def named(rates: Any) -> float | dict[str, float]:
-        values = _plain(rates)
+        values = plain(rates)
         return values if isinstance(values, float) else dict(zip(names or (), values, strict=True))
 
     parts = tuple(_parts(body.rate, body.observed, body.count))
@@ -115,7 +121,7 @@ def _describe(name: str, state: ControlState) -> Description:
 
 def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterator[Part]:
     if not isinstance(rate, Product):
-        value = _plain(rate.evaluate(state, jax.numpy.int32(count)))
+        value = plain(rate.evaluate(state, jax.numpy.int32(count)))
         if isinstance(rate, Policy):
             yield Part(repr(rate), depth, value, rate.status(state.own), rate.monitor, int(state.observations), int(state.nonfinite))
         else:
@@ -139,17 +145,7 @@ def _warnings(body: Body) -> Iterator[str]:
     if np.any(body.manual.pinned):
         yield "the rate is pinned by hand; reset_learning_rate gives it back to schedule and policies"
     elif np.any(body.manual.value != body.manual.reference):
-        yield f"the rate was changed by hand: {_text(_plain(body.manual.value / body.manual.reference))} times what the expression gives"
+        yield f"the rate was changed by hand: {say(plain(body.manual.value / body.manual.reference))} times what the expression gives"
     horizon = body.rate.horizon
     if horizon is not None and count > horizon:
         yield f"the schedule ended at count {horizon:,}; the rate has stayed where it was since"
-
-
-def _plain(value: Any) -> float | list[float]:
-    return np.asarray(value, np.float32).tolist()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_text(one)}" for name, one in value.items()) + "}"
-    return "[" + ", ".join(map(_text, value)) + "]" if isinstance(value, list) else f"{value:.6g}"

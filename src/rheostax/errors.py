@@ -27,5 +27,17 @@ class StateError(RheostaxError, ValueError):
     """Report a state that does not hold what was asked of it."""
 
 
+class TaskError(RheostaxError):
+    """Report a training task that can't be found, imported or used."""
+
+
+class RunError(RheostaxError):
+    """Report a run directory that can't be written or read."""
+
+
+class MissingExtraError(RheostaxError, ImportError):
+    """Report an optional dependency that isn't installed, and the extra that brings it."""
+
+
 class RheostaxWarning(UserWarning):
     """Warn of something that runs but is probably not what was meant."""

@@ -20,7 +20,7 @@ class Cosine(Schedule):
     """Decay along half a cosine, then stay.
 
     `end_value + (init_value - end_value) * (1 + cos(pi * count / decay_steps)) / 2`; exactly `end_value` from count
-    `decay_steps` on. Computed as a squared sine counted from the nearer end, which keeps the last updates of a long
+    `decay_steps` on. Computed as squared sines of the parts done and left, which keeps the last updates of a long
     schedule apart where `1 + cos` gives zero.
 
     Args:
@@ -49,13 +49,14 @@ class Cosine(Schedule):
         _check.number(self, "end_value")
 
     def at(self, count: jax.Array) -> jax.Array:
-        return between(self.init_value, self.end_value, self.decay_steps, count, rise=half_cosine, fall=half_cosine)
+        return between(self.init_value, self.end_value, self.decay_steps, count, half_cosine)
 
     @property
     def horizon(self) -> int | None:
         return int(self.decay_steps)
 
 
-def half_cosine(x: jax.Array) -> jax.Array:
-    """Return (1 - cos(pi x)) / 2 without cancellation, for x in [0, 1/2]."""
-    return jnp.square(jnp.sin(jnp.float32(math.pi / 2) * x))
+def half_cosine(done: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Weigh half a cosine: (1 - cos(pi x)) / 2 of each part, without cancellation."""
+    quarter = jnp.float32(math.pi / 2)
+    return jnp.square(jnp.sin(quarter * done)), jnp.square(jnp.sin(quarter * left))

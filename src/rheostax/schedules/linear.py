@@ -7,7 +7,7 @@ import jax
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
-from rheostax.schedules._progress import between
+from rheostax.schedules._progress import between, straight
 
 __all__ = ["Linear"]
 
@@ -44,7 +44,7 @@ class Linear(Schedule):
         _check.whole(self, "transition_steps")
 
     def at(self, count: jax.Array) -> jax.Array:
-        return between(self.init_value, self.end_value, self.transition_steps, count, rise=lambda x: x, fall=lambda x: x)
+        return between(self.init_value, self.end_value, self.transition_steps, count, straight)
 
     @property
     def horizon(self) -> int | None:

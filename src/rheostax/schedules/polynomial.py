@@ -50,13 +50,13 @@ class Polynomial(Schedule):
     def at(self, count: jax.Array) -> jax.Array:
         power = jnp.float32(self.power)
 
-        def rise(x: jax.Array) -> jax.Array:  # 1 - (1 - x)**power, without losing a small x
-            return -jnp.expm1(power * jnp.log1p(-x))
+        def weights(done: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array]:
+            # left**power and its complement, each from the part that is smaller and thus the more exact
+            early = done < left
+            log = power * jnp.where(early, jnp.log1p(-done), jnp.log(left))
+            return -jnp.expm1(log), jnp.where(early, jnp.exp(log), jnp.power(left, power))
 
-        def fall(x: jax.Array) -> jax.Array:
-            return jnp.power(x, power)
-
-        return between(self.init_value, self.end_value, self.transition_steps, count, rise=rise, fall=fall)
+        return between(self.init_value, self.end_value, self.transition_steps, count, weights)
 
     @property
     def horizon(self) -> int | None:

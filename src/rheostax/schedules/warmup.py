@@ -7,7 +7,7 @@ import jax
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
-from rheostax.schedules._progress import between
+from rheostax.schedules._progress import between, straight
 
 __all__ = ["Warmup"]
 
@@ -42,4 +42,4 @@ class Warmup(Schedule):
         _check.number(self, "init_value", high=1.0, high_open=False)
 
     def at(self, count: jax.Array) -> jax.Array:
-        return between(self.init_value, 1.0, self.steps, count, rise=lambda x: x, fall=lambda x: x)
+        return between(self.init_value, 1.0, self.steps, count, straight)

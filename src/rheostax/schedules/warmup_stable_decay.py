@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
@@ -11,16 +9,15 @@ from rheostax import _check
 from rheostax._node import node, static
 from rheostax._rate import Schedule
 from rheostax.errors import ArgumentError
-from rheostax.schedules._progress import between
+from rheostax.schedules._progress import Weights, between, straight
 from rheostax.schedules.cosine import half_cosine
 
 __all__ = ["WarmupStableDecay"]
 
-# Per shape of the decay: the fraction done at x = elapsed / decay_steps, and the fraction left at x = left / decay_steps.
-_SHAPES: dict[str, tuple[Callable[[jax.Array], jax.Array], Callable[[jax.Array], jax.Array]]] = {
-    "linear": (lambda x: x, lambda x: x),
-    "cosine": (half_cosine, half_cosine),
-    "1-sqrt": (jnp.sqrt, lambda x: x / (1 + jnp.sqrt(1 - x))),  # the second is 1 - sqrt(1 - x) without cancellation
+_SHAPES: dict[str, Weights] = {
+    "linear": straight,
+    "cosine": half_cosine,
+    "1-sqrt": lambda done, left: (jnp.sqrt(done), left / (1 + jnp.sqrt(done))),  # 1 - sqrt(done) without cancellation
 }
 
 
@@ -77,10 +74,9 @@ class WarmupStableDecay(Schedule):
 
     def at(self, count: jax.Array) -> jax.Array:
         warmup_steps, decay_steps = (jnp.int32(steps) for steps in (self.warmup_steps, self.decay_steps))
-        rise, fall = _SHAPES[self.decay]
-        warming = between(0.0, self.peak_value, jnp.maximum(warmup_steps, 1), count, rise=lambda x: x, fall=lambda x: x)
+        warming = between(0.0, self.peak_value, jnp.maximum(warmup_steps, 1), count, straight)
         decay_count = jnp.maximum(count - (jnp.int32(self.total_steps) - decay_steps), 0)
-        decaying = between(jnp.float32(self.peak_value), self.end_value, decay_steps, decay_count, rise=rise, fall=fall)
+        decaying = between(jnp.float32(self.peak_value), self.end_value, decay_steps, decay_count, _SHAPES[self.decay])
         return jnp.where(count < warmup_steps, warming, decaying)
 
     @property

@@ -1,0 +1,24 @@
+"""Optional dependencies: imported when they are needed, and named when they are missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from rheostax.errors import MissingExtraError
+
+__all__ = ["load"]
+
+
+def load(module: str, *, extra: str) -> ModuleType:
+    """Import a module that comes with one of rheostax's extras.
+
+    Raises:
+        MissingExtraError: If it isn't installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or module.partition(".")[0] != error.name.partition(".")[0]:
+            raise  # the module is there, but something that it needs isn't
+        raise MissingExtraError(f"This needs {error.name}, which isn't installed: pip install 'rheostax[{extra}]'.") from None

@@ -1,0 +1,60 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rheostax._version import __version__
+
+app = typer.Typer(
+    name="rheostax",
+    help="Learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rheostax {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained."""
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="digits, language, diabetes, or your own: mypackage.mymodule:task")] = "digits",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most; the task's own number by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of initialization, dropout and data order.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-DATE-TIME by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output, and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
+) -> None:
+    """Train a task with a learning rate that reacts to it, and show what happened.
+
+    Leaves a run directory: config.json, metrics.jsonl, journal.jsonl (every decision and why), run.png, summary.json.
+    Ctrl-C ends the run cleanly.
+    """
+    from rheostax.cli.train import run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    folder = out or Path("runs") / f"{task.replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
+    result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json)
+    if as_json:
+        typer.echo(json.dumps(result))
+    if result["interrupted"]:
+        sys.exit(130)

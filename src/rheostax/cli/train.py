@@ -1,0 +1,92 @@
+"""`rheostax train`: a progress bar, a line per decision, a picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rheostax._extras import load
+from rheostax._words import say
+from rheostax.plot.run import plot_run, save_figure
+from rheostax.record.journal import Decision, Rates
+from rheostax.record.run_directory import JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
+from rheostax.training import Plan, Result, Watcher, fit, load_task
+
+__all__ = ["run"]
+
+
+def run(task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool) -> dict[str, Any]:
+    """Train, draw the picture, and return the summary as it is in the run directory."""
+    load("matplotlib", extra="train")  # said before the training, not after it
+    chosen = load_task(task)
+    result = fit(chosen, epochs=epochs, seed=seed, out=out, overwrite=overwrite, watcher=Bar(silent=silent))
+    folder = RunDirectory(out)
+    title = f"{chosen.name}, seed {seed}: {result.reason}"
+    figure = plot_run(folder.read_lines(METRICS), folder.read_lines(JOURNAL), goal=chosen.goal[0], title=title)
+    picture = folder.write_bytes(PICTURE, save_figure(figure))
+    if not silent:
+        sys.stderr.write(f"See {picture}\n")
+    return dict(folder.read(SUMMARY))
+
+
+class Bar(Watcher):
+    """A live progress bar on standard error, with decisions and warnings above it as they come."""
+
+    def __init__(self, *, silent: bool) -> None:
+        rich = load("rich.console", extra="train")
+        progress = load("rich.progress", extra="train")
+        self.silent = silent
+        self.console = rich.Console(stderr=True, highlight=False, soft_wrap=True)
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+            progress.TextColumn("{task.fields[shown]}"),
+            progress.TimeRemainingColumn(compact=True),
+            console=self.console,
+            disable=silent,
+        )
+        self.shown: dict[str, str] = {}
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.bar.stop()
+
+    def begin(self, plan: Plan) -> None:
+        self.goal = plan.task.goal[0]
+        self._say(f"{plan.task.name}: {plan.learning_rate!r}")
+        self.row = self.bar.add_task(plan.task.name, total=plan.updates, shown="compiling")
+
+    def updated(self, count: int, metrics: dict[str, float], learning_rate: Rates) -> None:
+        self._show(count, loss=say(metrics["loss"]), learning_rate=say(learning_rate, 3))
+
+    def validated(self, epoch: int, metrics: dict[str, float], learning_rate: Rates) -> None:
+        self._show(None, **{self.goal: say(metrics[self.goal])})
+        if not self.console.is_terminal:  # no bar in a log file: a line per epoch instead
+            told = ", ".join(f"{name} {say(value)}" for name, value in metrics.items())
+            self._say(f"epoch {epoch}: {told}, learning_rate {say(learning_rate, 3)}")
+
+    def decided(self, decision: Decision) -> None:
+        self._say(str(decision))
+
+    def warned(self, text: str) -> None:
+        self.console.print(f"warning: {text}", style="yellow")
+
+    def end(self, result: Result) -> None:
+        self.bar.stop()
+        best = {name: value for name, value in result.best.items() if name != "epoch"}
+        told = "".join(f"; best {name} {say(value)} in epoch {result.best['epoch']}" for name, value in best.items())
+        self.console.print(f"{result.reason}: {result.count:,} updates, {result.epochs} epochs, {result.seconds:.1f} s{told}")
+
+    def _show(self, count: int | None, **shown: str) -> None:
+        self.shown |= shown
+        text = "  ".join(f"{name} {value}" for name, value in self.shown.items())
+        self.bar.update(self.row, completed=count, shown=text)
+
+    def _say(self, text: str) -> None:
+        if not self.silent:
+            self.console.print(text)

@@ -1,0 +1,117 @@
+"""The journal: every decision of every policy, with the numbers that it was taken on.
+
+A decision is seen from outside, by comparing the control's state before and after: nothing is computed for it inside the
+training step, and a policy needn't know that it is watched. Since the state is two small vectors (see `ControlState`), a
+scanned loop can return it for every update, and the decisions are found afterwards on the host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rheostax._control_state import Body, ControlState
+from rheostax._words import plain, say
+from rheostax.groups import group_names
+from rheostax.policies._policy import policies
+
+__all__ = ["Decision", "Rates", "decisions", "decisions_of"]
+
+Rates = float | dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """One move of one policy."""
+
+    count: int  # updates applied when it was taken
+    policy: str  # as it is written in Python
+    metric: str
+    value: float  # the observation that made it
+    best: float | None  # the best value before it, for a policy that keeps one
+    old_learning_rate: Rates  # the rate at this count without the decision; per group, if there are groups
+    new_learning_rate: Rates  # the rate at this count with it
+    why: str
+
+    def __str__(self) -> str:
+        verb = "cut" if _mean(self.new_learning_rate) <= _mean(self.old_learning_rate) else "raised"
+        return f"{verb} {say(self.old_learning_rate, 3)} -> {say(self.new_learning_rate, 3)} at update {self.count:,}: {self.why}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain numbers and text."""
+        return dataclasses.asdict(self)
+
+
+def decisions(before: ControlState, after: ControlState) -> list[Decision]:
+    """Return what the policies decided between two states of one control.
+
+    Args:
+        before: The state before an observation or update.
+        after: The state after it.
+
+    Returns:
+        The decisions, in the order in which the policies are written.
+    """
+    return _compare(jax.device_get(before.body), jax.device_get(after.body))
+
+
+def decisions_of(before: ControlState, floats: Any, ints: Any) -> list[Decision]:
+    """Return what the policies decided in a scanned loop.
+
+    Args:
+        before: The state before the loop.
+        floats: `ControlState.floats` after each of n updates, `float32 [n, ...]`.
+        ints: `ControlState.ints` after each of them, `int32 [n, ...]`.
+
+    Returns:
+        The decisions, earliest first.
+    """
+    floats = np.concatenate([np.asarray(before.floats)[None], np.asarray(floats)])
+    ints = np.concatenate([np.asarray(before.ints)[None], np.asarray(ints)])
+    history: Body = before.layout.unpack(floats, ints)
+    moved = np.zeros(len(floats) - 1, bool)
+    for _, seen in policies(history.rate, history.observed):
+        moved |= seen.own.scale[1:] != seen.own.scale[:-1]
+    found = []
+    for i in np.flatnonzero(moved):
+        old, new = (before.layout.unpack(floats[k], ints[k]) for k in (i, i + 1))
+        found += _compare(old, new)
+    return found
+
+
+def _compare(before: Body, after: Body) -> list[Decision]:
+    found = []
+    pairs = zip(policies(before.rate, before.observed), policies(after.rate, after.observed), strict=True)
+    for (policy, old), (_, new) in pairs:
+        if float(old.own.scale) == float(new.own.scale):
+            continue
+        best = getattr(old.own, "best_value", None)
+        found.append(
+            Decision(
+                count=int(before.count),
+                policy=repr(policy),
+                metric=policy.monitor,
+                value=plain(new.last),
+                best=None if best is None or not np.isfinite(best) else plain(best),
+                old_learning_rate=_rate(after._replace(observed=before.observed), before.count),
+                new_learning_rate=_rate(after, before.count),
+                why=policy.explain(old.own, new.own, float(new.last)),
+            )
+        )
+    return found
+
+
+def _rate(body: Body, count: Any) -> Rates:
+    """Return the rate that the update at `count` uses."""
+    names = group_names(body.rate)
+    arrays: Body = jax.tree.map(jnp.asarray, body._replace(count=count))
+    value, _ = arrays.effective(jnp.float32(0.0))
+    return dict(zip(names, plain(value), strict=True)) if names else plain(value)
+
+
+def _mean(rates: Rates) -> float:
+    return sum(rates.values()) / len(rates) if isinstance(rates, dict) else rates

@@ -1,0 +1,119 @@
+"""The folder that a run leaves behind: configuration, metrics, journal, summary.
+
+Whole files are written under a temporary name and renamed, so they are there whole or not at all. Streams (`*.jsonl`) grow by
+whole lines that are flushed at once: a killed run keeps every record up to its last one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from rheostax.errors import RunError
+
+__all__ = ["RunDirectory"]
+
+CONFIG, METRICS, JOURNAL, SUMMARY, PICTURE = "config.json", "metrics.jsonl", "journal.jsonl", "summary.json", "run.png"
+
+
+class RunDirectory:
+    """Write and read a run's files.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._streams: dict[str, IO[str]] = {}
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunDirectory:
+        """Make the folder for a new run.
+
+        Args:
+            path: Where; its parents are made too.
+            overwrite: Whether a run that is there may be replaced. Nothing but a run is ever removed.
+
+        Raises:
+            RunError: If something is there and may not or can't be replaced.
+        """
+        folder = Path(path)
+        if folder.exists():
+            if not overwrite:
+                raise RunError(f"{folder} exists already. Choose another folder with --out, or replace it with --overwrite.")
+            if not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+                raise RunError(f"{folder} is not a run directory (it has no {CONFIG}), so --overwrite won't remove it.")
+            shutil.rmtree(folder)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise RunError(f"{folder} can't be made: {error.strerror}.") from None
+        return cls(folder)
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write a JSON file as a whole."""
+        return self.write_bytes(name, (json.dumps(_plain(content), indent=2, allow_nan=False) + "\n").encode())
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write a file as a whole: under a temporary name first, then renamed."""
+        target = self.path / name
+        temporary = target.with_name(f".{name}.{os.getpid()}")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+        return target
+
+    def append(self, name: str, records: Iterable[Any]) -> None:
+        """Add records to a JSON Lines file, and hand them to the operating system."""
+        if name not in self._streams:
+            self._streams[name] = (self.path / name).open("a", encoding="utf-8")
+        self._streams[name].writelines(json.dumps(_plain(record), allow_nan=False) + "\n" for record in records)
+        self._streams[name].flush()
+
+    def close(self) -> None:
+        """Close the streams."""
+        while self._streams:
+            self._streams.popitem()[1].close()
+
+    def read(self, name: str) -> Any:
+        """Return the content of a JSON file.
+
+        Raises:
+            RunError: If it is missing or damaged.
+        """
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / name} can't be read: {error}.") from None
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the records of a JSON Lines file; the last one is left out if a crash cut it.
+
+        Raises:
+            RunError: If the file is missing or damaged before its last line.
+        """
+        try:
+            lines = (self.path / name).read_text(encoding="utf-8").splitlines(keepends=True)
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / name} can't be read: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    """Make arrays, paths and numbers that JSON doesn't know into ones that it does; NaN and infinities become null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)

@@ -1,0 +1,1 @@
+"""Embedded tasks: real models on real data that need no download. Each file has a `task`."""

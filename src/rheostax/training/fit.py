@@ -1,0 +1,198 @@
+"""`fit`: train a task, watch its learning rate, leave a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from rheostax._control_state import ControlState
+from rheostax._words import plain
+from rheostax.control import control
+from rheostax.describe import describe
+from rheostax.errors import TaskError
+from rheostax.groups import group_names
+from rheostax.optimizer import Optimizer
+from rheostax.record.journal import Decision, Rates, decisions, decisions_of
+from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
+from rheostax.state import controls
+from rheostax.training.data import Data
+from rheostax.training.interrupt import Interrupt, graceful_interrupt
+from rheostax.training.plan import Plan, Result
+from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
+from rheostax.training.stop import floor_reached
+from rheostax.training.task import Task
+from rheostax.training.watch import Watcher
+
+__all__ = ["fit"]
+
+
+def fit(
+    task: Task,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    watcher: Watcher | None = None,
+) -> Result:
+    """Train a task until its rate reaches its floor or the epochs are over.
+
+    The same seed on the same machine gives the same run. Ctrl-C ends it cleanly after the updates in progress: what was done
+    so far is written, and the result says so.
+
+    Args:
+        task: What to train; see `Task`.
+        seed: Of the model's initialization, its random streams and the order of the data; a whole number >= 0.
+        epochs: At most so many, >= 1; None for the task's own number.
+        out: Folder for the run's files; None for none.
+        overwrite: Whether a run in that folder may be replaced.
+        watcher: Hears what happens.
+
+    Returns:
+        How it ended, with the trained model.
+
+    Raises:
+        TaskError: If an argument or the task breaks its rule.
+        RunError: If the folder can't be made.
+    """
+    length = task.epochs if epochs is None else epochs
+    for name, value, low in (("seed", seed, 0), ("epochs", length, 1), ("updates_per_dispatch", task.updates_per_dispatch, 1)):
+        if not isinstance(value, int) or value < low:
+            raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
+    data = task.data()
+    rate = task.learning_rate(data.batches_per_epoch, length)
+    folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)
+    plan = Plan(task, rate, seed, length, data.batches_per_epoch, folder.path if folder else None)
+    with watcher or Watcher() as watching:
+        return _Run(plan, data, folder, watching).go()
+
+
+class _Run:
+    """One run: model and optimizer, and what has been told so far."""
+
+    def __init__(self, plan: Plan, data: Data, folder: RunDirectory | None, watcher: Watcher) -> None:
+        self.plan, self.data, self.folder, self.watcher = plan, data, folder, watcher
+        self.model = plan.task.model(nnx.Rngs(plan.seed))
+        self.model.eval()
+        self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model))
+        self.model.train()
+        tx = control(plan.task.optimizer, plan.learning_rate, **plan.task.hyperparameters)
+        self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
+        self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
+        self.groups = group_names(plan.learning_rate)
+        self.count = self.epochs = 0
+        self.learning_rate = self._named(self._control().learning_rate)
+        self.metrics: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.decisions: list[Decision] = []
+        self.warnings: list[str] = []
+
+    def go(self) -> Result:
+        started = time.perf_counter()
+        self.watcher.begin(self.plan)
+        if self.folder:
+            self.folder.write(CONFIG, self.plan.to_json())
+        self._warn_of_short_horizon()
+        reason = None
+        with graceful_interrupt() as interrupt:
+            while reason is None and self.epochs < self.plan.epochs:
+                reason = self._epoch(interrupt)
+        reason = reason or f"all {self.plan.epochs} epochs are over"
+        return self._finish(reason, interrupt.requested, time.perf_counter() - started)
+
+    def _epoch(self, interrupt: Interrupt) -> str | None:
+        """Train and validate once; return why to stop, or None."""
+        batches = iter(self.data.train(self.epochs, self.plan.seed))
+        diverged = True
+        for chunk in chunks(batches, self.plan.updates_per_epoch, self.plan.task.updates_per_dispatch):
+            losses = self._dispatch(chunk)
+            diverged &= not np.isfinite(losses).any()
+            if interrupt.requested:
+                return "interrupted"
+        self.epochs += 1
+        self._validate()
+        if diverged:
+            return "the training loss was NaN or infinite for a whole epoch"
+        return floor_reached(self._control())
+
+    def _dispatch(self, batches: Any) -> np.ndarray:
+        """Make the updates of one chunk, tell what they left, and return their losses."""
+        before = jax.device_get(self._control())
+        state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), batches)
+        nnx.update((self.model, self.optimizer), state)
+        trace: Trace = jax.device_get(device_trace)
+        records = [
+            {"count": self.count + i, "epoch": (self.count + i) / self.plan.updates_per_epoch, "learning_rate": self._named(rate)}
+            | {name: plain(values[i]) for name, values in trace.metrics.items()}
+            for i, rate in enumerate(trace.learning_rate)
+        ]
+        self.count += len(records)
+        self.learning_rate = records[-1]["learning_rate"]
+        self._write(METRICS, records)
+        self.watcher.updated(self.count, {name: records[-1][name] for name in trace.metrics}, self.learning_rate)
+        self._decide(decisions_of(before, trace.floats, trace.ints))
+        return np.asarray(trace.metrics["loss"])
+
+    def _validate(self) -> None:
+        """Evaluate, tell the policies, and tell what they decide."""
+        self.metrics = self.evaluate(nnx.state(self.model), self.data.validation())
+        before = self._control()
+        self.optimizer.observe(**self.metrics)
+        self._write(METRICS, [{"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}])
+        name, direction = self.plan.task.goal
+        value = self.metrics[name]
+        if not self.best or (value < self.best[name] if direction == "min" else value > self.best[name]):
+            self.best = {name: value, "epoch": self.epochs}
+        self.watcher.validated(self.epochs, self.metrics, self.learning_rate)
+        self._decide(decisions(before, self._control()))
+
+    def _control(self) -> ControlState:
+        """Return the control's state without the optimizer's own, which is large and stays on the device."""
+        return dataclasses.replace(next(iter(controls(self.optimizer.opt_state).values())), inner=())
+
+    def _named(self, rate: Any) -> Rates:
+        return dict(zip(self.groups, plain(rate), strict=True)) if self.groups else plain(rate)
+
+    def _decide(self, found: list[Decision]) -> None:
+        self.decisions += found
+        self._write(JOURNAL, [decision.to_json() for decision in found])
+        for decision in found:
+            self.watcher.decided(decision)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self.watcher.warned(text)
+
+    def _warn_of_short_horizon(self) -> None:
+        horizon = self.plan.learning_rate.horizon
+        if horizon is not None and horizon < self.plan.updates:
+            self._warn(
+                f"the schedule ends at update {horizon:,} but the run may have {self.plan.updates:,}; "
+                f"from there on the rate stays at its end value"
+            )
+
+    def _write(self, name: str, records: list[Any]) -> None:
+        if self.folder:
+            self.folder.append(name, records)
+
+    def _finish(self, reason: str, interrupted: bool, seconds: float) -> Result:
+        for description in describe(self.optimizer).each:
+            for warning in description.warnings:
+                self._warn(warning)
+        self.model.eval()
+        plan = self.plan
+        result = Result(
+            reason, interrupted, self.count, self.epochs, self.learning_rate, self.metrics, self.best,
+            tuple(self.decisions), tuple(self.warnings), seconds, plan.path, self.model,
+        )  # fmt: skip
+        if self.folder:
+            self.folder.write(SUMMARY, result.to_json())
+            self.folder.close()
+        self.watcher.end(result)
+        return result

@@ -1,0 +1,77 @@
+"""The compiled part: many updates in one dispatch, and an evaluation."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+
+from rheostax.state import controls, opt_state
+from rheostax.training.task import Task
+
+__all__ = ["Trace", "chunks", "make_evaluate", "make_updates"]
+
+
+class Trace(NamedTuple):
+    """What n updates leave behind, each leaf with n rows. It is fetched once, after all of them."""
+
+    metrics: dict[str, jax.Array]  # float [n]: the loss and the task's other training metrics
+    learning_rate: jax.Array  # float32 [n], or [n, groups]: the rates that were used
+    floats: jax.Array  # float32 [n, ...]: `ControlState.floats` after each update
+    ints: jax.Array  # int32 [n, ...]
+
+
+def make_updates(task: Task, graphdef: Any) -> Callable[[Any, Any], tuple[Any, Trace]]:
+    """Compile `(state, batches) -> (state, trace)`: one update per batch of a stack of batches.
+
+    One dispatch for many updates is possible because the rate is controlled inside the graph: nothing has to come back to
+    the host in between. The state is donated, so it is never held twice.
+    """
+
+    def update(state: Any, batch: Any) -> tuple[Any, Trace]:
+        model, optimizer = nnx.merge(graphdef, state)
+        (loss, metrics), gradients = nnx.value_and_grad(task.loss, has_aux=True)(model, batch)
+        optimizer.update(model, gradients, value=loss)
+        control = next(iter(controls(opt_state(optimizer)).values()))
+        trace = Trace({"loss": loss, **metrics}, control.learning_rate, control.floats, control.ints)
+        return nnx.state((model, optimizer)), trace
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def updates(state: Any, batches: Any) -> tuple[Any, Trace]:
+        return jax.lax.scan(update, state, batches)
+
+    return updates
+
+
+def make_evaluate(task: Task, graphdef: Any) -> Callable[[Any, Iterable[Any]], dict[str, float]]:
+    """Compile `(state of the model, batches) -> metrics`: means over all examples, named `val_...`."""
+
+    @jax.jit
+    def evaluate(state: Any, batch: Any) -> dict[str, jax.Array]:
+        loss, metrics = task.loss(nnx.merge(graphdef, state), batch)
+        return {"loss": loss, **metrics}
+
+    def run(state: Any, batches: Iterable[Any]) -> dict[str, float]:
+        sizes, results = [], []
+        for batch in batches:
+            sizes.append(len(jax.tree.leaves(batch)[0]))
+            results.append(evaluate(state, batch))
+        rows = jax.device_get(results)
+        return {f"val_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in rows[0]}
+
+    return run
+
+
+def chunks(batches: Iterator[Any], count: int, most: int) -> Iterator[Any]:
+    """Stack `count` batches into as few, nearly equal chunks of at most `most` as possible: two shapes to compile at most."""
+    parts = -(-count // most)
+    for i in range(parts):
+        size = count * (i + 1) // parts - count * i // parts
+        group = list(itertools.islice(batches, size))
+        if group:
+            yield jax.tree.map(lambda *leaves: np.stack(leaves), *group)
