@@ -40,8 +40,8 @@ class Bar(Watcher):
         self.console = rich.Console(stderr=True, highlight=False, soft_wrap=True)
         self.bar = progress.Progress(
             progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=24),
-            progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+            progress.BarColumn(bar_width=12),
+            progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[shown]}"),
             progress.TimeRemainingColumn(compact=True),
             console=self.console,
@@ -62,10 +62,10 @@ class Bar(Watcher):
         self.row = self.bar.add_task(plan.task.name, total=plan.updates, shown="compiling")
 
     def updated(self, count: int, metrics: dict[str, float], learning_rate: Rates) -> None:
-        self._show(count, loss=say(metrics["loss"]), learning_rate=say(learning_rate, 3))
+        self._show(count, loss=say(metrics["loss"], 3), rate=say(learning_rate, 3))
 
     def validated(self, epoch: int, metrics: dict[str, float], learning_rate: Rates) -> None:
-        self._show(None, **{self.goal: say(metrics[self.goal])})
+        self._show(None, **{self.goal: say(metrics[self.goal], 3)})
         if not self.console.is_terminal:  # no bar in a log file: a line per epoch instead
             told = ", ".join(f"{name} {say(value)}" for name, value in metrics.items())
             self._say(f"epoch {epoch}: {told}, learning_rate {say(learning_rate, 3)}")

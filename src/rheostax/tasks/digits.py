@@ -61,4 +61,4 @@ def learning_rate(updates_per_epoch: int, epochs: int) -> LearningRate:
     return (Warmup(steps=updates_per_epoch) * 3e-3 * plateau).clip(min_value=1e-5)
 
 
-task = Task("digits", ConvNet, data, loss, learning_rate, epochs=80, hyperparameters={"weight_decay": 1e-3})
+task = Task("digits", ConvNet, data, loss, learning_rate, 80, hyperparameters={"weight_decay": 1e-3}, goal=("val_accuracy", "max"))

@@ -105,7 +105,12 @@ def learning_rate(updates_per_epoch: int, epochs: int) -> LearningRate:
 def make_task(*, width: int = 96, layers: int = 2, heads: int = 4, context: int = 96, batch_size: int = 16, **changes: Any) -> Task:
     """Return the task in another size; the default trains in a minute on two CPU cores."""
     model = functools.partial(Transformer, width=width, layers=layers, heads=heads, context=context)
-    fields: dict[str, Any] = {"epochs": 20, "hyperparameters": {"weight_decay": 0.1, "b2": 0.95}, "updates_per_dispatch": 20}
+    fields: dict[str, Any] = {
+        "epochs": 20,
+        "hyperparameters": {"weight_decay": 0.1, "b2": 0.95},
+        "goal": ("val_bits_per_byte", "min"),
+        "updates_per_dispatch": 20,
+    }
     return Task("language", model, lambda: Text(context, batch_size, batches_per_epoch=40), loss, learning_rate, **(fields | changes))
 
 
