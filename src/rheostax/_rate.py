@@ -256,9 +256,10 @@ def as_count(count: Any) -> jax.Array:
     if isinstance(count, jax.Array):
         if not jnp.issubdtype(count.dtype, jnp.integer):
             raise ArgumentError(f"count must be a whole number, got an array of {count.dtype}.")
+        count = jnp.maximum(count, 0)
         if jnp.iinfo(count.dtype).max > _check.INT32_MAX:
             count = jnp.minimum(count, jnp.asarray(_check.INT32_MAX, count.dtype))
-        return jnp.maximum(count.astype(jnp.int32), 0)
+        return count.astype(jnp.int32)
     if isinstance(count, np.ndarray) and count.ndim:
         if count.dtype.kind not in "iu":
             raise ArgumentError(f"count must be a whole number, got an array of {count.dtype}.")
