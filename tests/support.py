@@ -1,0 +1,58 @@
+"""What several test files share: distances in float32 ulp, exact comparison of trees, and counting of traces."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+TINY = float(np.finfo(np.float32).tiny)  # below it XLA may flush to zero
+
+
+def single(value: Any) -> Any:
+    """Round to float32 and return it as the float64 that an oracle computes with."""
+    return np.asarray(value, np.float32).astype(np.float64)[()]
+
+
+def ulps(got: Any, want: Any) -> np.ndarray:
+    """Return |got - want| in units of the float32 spacing at `want`; 0 for equal infinities and for two NaNs."""
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    # Below the normal numbers, all that can be asked is to stay there.
+    same = (got == want) | (np.isnan(got) & np.isnan(want)) | ((np.abs(want) < TINY) & (np.abs(got) <= TINY))
+    spacing = np.spacing(np.maximum(np.abs(np.where(same, 1.0, want)), TINY).astype(np.float32))
+    return np.where(same, 0.0, np.abs(np.where(same, 0.0, got) - np.where(same, 0.0, want))) / spacing
+
+
+def _pairs(got: Any, want: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    paths = [jax.tree_util.keystr(path) or "value" for path, _ in jax.tree_util.tree_flatten_with_path(want)[0]]
+    return zip(paths, map(np.asarray, jax.tree.leaves(got)), map(np.asarray, jax.tree.leaves(want)), strict=True)
+
+
+def assert_within(got: Any, want: Any, limit: float) -> None:
+    """Assert that two trees agree in structure, shapes and dtypes, floats up to `limit` float32 ulp and the rest exactly."""
+    for path, a, b in _pairs(got, want):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), path
+        off = ulps(a, b)
+        allowed = limit if np.issubdtype(a.dtype, np.floating) else 0
+        assert np.all(off <= allowed), f"{path}: {off.max()} ulp, {a} instead of {b}"
+
+
+def assert_identical(got: Any, want: Any) -> None:
+    """Assert that two trees agree in structure, shapes, dtypes and every bit."""
+    for path, a, b in _pairs(got, want):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), path
+        assert a.tobytes() == b.tobytes(), f"{path}: {a} instead of {b}"
+
+
+def counting(function: Callable[..., Any]) -> Any:
+    """Wrap a function that will be jitted; its attribute `traces` says how often it was traced."""
+
+    @functools.wraps(function)
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        counted.traces += 1  # type: ignore[attr-defined]
+        return function(*arguments, **keywords)
+
+    counted.traces = 0  # type: ignore[attr-defined]
+    return counted
