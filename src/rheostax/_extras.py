@@ -19,6 +19,7 @@ def load(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or module.partition(".")[0] != error.name.partition(".")[0]:
-            raise  # the module is there, but something that it needs isn't
-        raise MissingExtraError(f"This needs {error.name}, which isn't installed: pip install 'rheostax[{extra}]'.") from None
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise  # the package is there, but something that it needs isn't
+        raise MissingExtraError(f"This needs {package}, which isn't installed: pip install 'rheostax[{extra}]'.") from None

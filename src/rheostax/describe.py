@@ -41,7 +41,8 @@ class Description:
     learning_rate: float | dict[str, float]  # in effect: that of the last update
     next_learning_rate: float | dict[str, float]  # of the next update, if nothing is observed before it
     parts: tuple[Part, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what is probably not meant
+    notes: tuple[str, ...]  # what is worth knowing: changes by hand, an ended schedule
     name: str = ""  # which control, where there are several
 
     @property
@@ -57,7 +58,8 @@ class Description:
             if part.monitor is not None:
                 heard = f"{part.observations:,} observations of {part.monitor!r}"
                 lines.append(f"{'  ' * (part.depth + 3)}{', '.join(filter(None, (heard, part.status)))}")
-        return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+        lines += [f"  warning: {warning}" for warning in self.warnings] + [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +118,9 @@ def _describe(name: str, state: ControlState) -> Description:
         return values if isinstance(values, float) else dict(zip(names or (), values, strict=True))
 
     parts = tuple(_parts(body.rate, body.observed, body.count))
-    return Description(int(body.count), named(state.learning_rate), named(following), parts, tuple(_warnings(body)), name)
+    return Description(
+        int(body.count), named(state.learning_rate), named(following), parts, tuple(_warnings(body)), tuple(_notes(body)), name
+    )
 
 
 def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterator[Part]:
@@ -142,6 +146,10 @@ def _warnings(body: Body) -> Iterator[str]:
             yield f"{kind} left out {int(seen.nonfinite):,} NaN or infinite values of {metric!r}"
     if int(body.faults):
         yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
+
+
+def _notes(body: Body) -> Iterator[str]:
+    count = int(body.count)
     if np.any(body.manual.pinned):
         yield "the rate is pinned by hand; reset_learning_rate gives it back to schedule and policies"
     elif np.any(body.manual.value != body.manual.reference):

@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -38,8 +39,8 @@ def common(
 @app.command()
 def train(
     task: Annotated[str, typer.Argument(help="digits, language, diabetes, or your own: mypackage.mymodule:task")] = "digits",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most; the task's own number by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of initialization, dropout and data order.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Epochs at most; the task's own number by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of initialization, dropout and data order.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-DATE-TIME by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output, and nothing else.")] = False,

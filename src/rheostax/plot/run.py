@@ -58,7 +58,8 @@ def _draw_metric(axis: Any, records: Sequence[Mapping[str, Any]], training: str,
     if training == "loss" and all(value > 0 for name in (training, validation) for value in _series(records, name)[1]):
         axis.set_yscale("log")
     axis.set_ylabel(training)
-    axis.legend(frameon=False, fontsize=8)
+    if axis.lines:
+        axis.legend(frameon=False, fontsize=8)
 
 
 def _draw_rate(axis: Any, records: Sequence[Mapping[str, Any]]) -> None:

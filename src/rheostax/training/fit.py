@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 
-from rheostax._control_state import ControlState
+from rheostax._check import did_you_mean
+from rheostax._control_state import ControlState, monitored
 from rheostax._words import plain
 from rheostax.control import control
 from rheostax.describe import describe
-from rheostax.errors import TaskError
+from rheostax.errors import TaskError, UnknownMetricError
 from rheostax.groups import group_names
 from rheostax.optimizer import Optimizer
 from rheostax.record.journal import Decision, Rates, decisions, decisions_of
@@ -67,20 +69,24 @@ def fit(
             raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
     data = task.data()
     rate = task.learning_rate(data.batches_per_epoch, length)
-    folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)
-    plan = Plan(task, rate, seed, length, data.batches_per_epoch, folder.path if folder else None)
-    with watcher or Watcher() as watching:
-        return _Run(plan, data, folder, watching).go()
+    plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
+    run = _Run(plan, data, watcher or Watcher())
+    folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
+    with run.watcher:
+        return run.go(folder)
 
 
 class _Run:
     """One run: model and optimizer, and what has been told so far."""
 
-    def __init__(self, plan: Plan, data: Data, folder: RunDirectory | None, watcher: Watcher) -> None:
-        self.plan, self.data, self.folder, self.watcher = plan, data, folder, watcher
+    folder: RunDirectory | None = None
+
+    def __init__(self, plan: Plan, data: Data, watcher: Watcher) -> None:
+        self.plan, self.data, self.watcher = plan, data, watcher
         self.model = plan.task.model(nnx.Rngs(plan.seed))
         self.model.eval()
         self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model))
+        _require_metrics(plan, self._metric_names())
         self.model.train()
         tx = control(plan.task.optimizer, plan.learning_rate, **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
@@ -93,11 +99,12 @@ class _Run:
         self.decisions: list[Decision] = []
         self.warnings: list[str] = []
 
-    def go(self) -> Result:
+    def go(self, folder: RunDirectory | None) -> Result:
         started = time.perf_counter()
         self.watcher.begin(self.plan)
-        if self.folder:
-            self.folder.write(CONFIG, self.plan.to_json())
+        if folder:
+            self.folder = folder
+            folder.write(CONFIG, self.plan.to_json())
         self._warn_of_short_horizon()
         reason = None
         with graceful_interrupt() as interrupt:
@@ -143,7 +150,8 @@ class _Run:
         """Evaluate, tell the policies, and tell what they decide."""
         self.metrics = self.evaluate(nnx.state(self.model), self.data.validation())
         before = self._control()
-        self.optimizer.observe(**self.metrics)
+        if set(monitored(self.plan.learning_rate)) & set(self.metrics):
+            self.optimizer.observe(**self.metrics)
         self._write(METRICS, [{"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}])
         name, direction = self.plan.task.goal
         value = self.metrics[name]
@@ -151,6 +159,11 @@ class _Run:
             self.best = {name: value, "epoch": self.epochs}
         self.watcher.validated(self.epochs, self.metrics, self.learning_rate)
         self._decide(decisions(before, self._control()))
+
+    def _metric_names(self) -> list[str]:
+        """Return what a validation will report, without computing it."""
+        _, metrics = jax.eval_shape(self.plan.task.loss, self.model, next(iter(self.data.validation())))
+        return ["val_loss", *(f"val_{name}" for name in metrics)]
 
     def _control(self) -> ControlState:
         """Return the control's state without the optimizer's own, which is large and stays on the device."""
@@ -196,3 +209,14 @@ class _Run:
             self.folder.close()
         self.watcher.end(result)
         return result
+
+
+def _require_metrics(plan: Plan, reported: list[str]) -> None:
+    """Refuse, before anything is computed, a policy that would wait in vain."""
+    known = ["value", *reported]
+    for name in monitored(plan.learning_rate):
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise UnknownMetricError(f"A policy monitors {name!r}, but this task reports {', '.join(known)}. {hint}".rstrip())
+    if plan.task.goal[0] not in reported:
+        raise TaskError(f"goal must be one of the validation metrics {', '.join(reported)}, got {plan.task.goal[0]!r}.")

@@ -11,6 +11,8 @@ from rheostax.policies._policy import policies
 
 __all__ = ["floor_reached"]
 
+ROUNDING = 1 + 1e-5  # a hundred cuts by a float32 factor end within this of the floor that they were meant to hit
+
 
 def floor_reached(state: ControlState) -> str | None:
     """Say so if policies have brought the rate down to the lowest that the expression allows, else return None.
@@ -22,10 +24,10 @@ def floor_reached(state: ControlState) -> str | None:
         if not isinstance(part, Clip) or float(part.min_value) == 0:
             continue
         cut = any(float(own.own.scale) < 1 for _, own in policies(part.rate, seen[0]))
-        if cut and bool((part.rate.evaluate(seen[0], body.count) <= part.min_value).all()):
+        if cut and bool((part.rate.evaluate(seen[0], body.count) <= part.min_value * ROUNDING).all()):
             return f"the learning rate reached its floor, {say(float(part.min_value))}"
     for policy, own in policies(body.rate, body.observed):
         lowest = float(getattr(policy, "min_scale", 0.0))
-        if 0 < lowest < 1 and float(own.own.scale) <= lowest:
+        if 0 < lowest < 1 and float(own.own.scale) <= lowest * ROUNDING:
             return f"{type(policy).__name__} reached its smallest scale, {say(lowest)}"
     return None

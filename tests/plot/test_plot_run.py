@@ -1,0 +1,45 @@
+"""The picture of a run shows the run's numbers."""
+
+import pytest
+
+from rheostax.plot import plot_run, save_figure
+
+RECORDS = [{"count": i, "epoch": i / 2, "learning_rate": 1e-3 * 0.1 ** (i // 2), "loss": 1.0 / (i + 1)} for i in range(6)]
+RECORDS += [{"count": 2 * i, "epoch": i, "learning_rate": 1e-3, "val_loss": 0.5 / i, "val_accuracy": 0.1 * i} for i in (1, 2, 3)]
+JOURNAL = [{"count": 2, "new_learning_rate": 1e-4}, {"count": 4, "new_learning_rate": 1e-5}]
+
+
+def lines(axis):
+    return {line.get_label(): line.get_xydata().tolist() for line in axis.get_lines()}
+
+
+def test_panels_hold_loss_goal_and_rate_on_shared_axes():
+    figure = plot_run(RECORDS, JOURNAL, goal="val_accuracy", title="a run")
+    loss, accuracy, rate = figure.axes
+    assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "learning rate"]
+    assert rate.get_xlabel() == "updates"
+    assert lines(loss)["val_loss"] == [[2, 0.5], [4, 0.25], [6, pytest.approx(0.5 / 3)]]
+    assert lines(accuracy)["val_accuracy"] == [[2, pytest.approx(0.1)], [4, pytest.approx(0.2)], [6, pytest.approx(0.3)]]
+    drawn = rate.get_lines()[0].get_xydata()
+    assert drawn[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert drawn[:, 1].tolist() == [record["learning_rate"] for record in RECORDS[:6]]
+    assert loss.get_shared_x_axes().joined(loss, rate)
+
+
+def test_every_decision_is_marked_and_labelled_with_the_new_rate():
+    figure = plot_run(RECORDS, JOURNAL, goal="val_loss")
+    for axis in figure.axes:
+        marks = [line.get_xdata()[0] for line in axis.get_lines() if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1]
+        assert marks == [2, 4]
+    assert [text.get_text() for text in figure.axes[-1].texts] == ["0.0001", "1e-05"]
+
+
+def test_groups_have_a_line_each():
+    records = [{"count": i, "learning_rate": {"head": 0.1, "body": 0.01}, "loss": 1.0} for i in range(3)]
+    axis = plot_run(records, [], goal="val_loss").axes[-1]
+    assert lines(axis) == {"head": [[0, 0.1], [1, 0.1], [2, 0.1]], "body": [[0, 0.01], [1, 0.01], [2, 0.01]]}
+
+
+def test_an_empty_run_and_missing_values_can_be_drawn():
+    png = save_figure(plot_run([{"count": 0, "learning_rate": 0.0, "loss": None}], [], goal="val_accuracy"))
+    assert png.startswith(b"\x89PNG")
