@@ -48,14 +48,30 @@ class Layout:
 def pack(tree: Any) -> tuple[jax.Array, jax.Array, Layout]:
     """Lay a tree of numbers, `float32` and integer arrays out as a `float32 [n]`, an `int32 [m]` and their layout."""
     leaves, treedef = jax.tree.flatten(tree)
-    vectors: dict[str, list[jax.Array]] = {"f": [], "i": []}
-    slots, offsets = [], {"f": 0, "i": 0}
+    parts: dict[str, list[tuple[int, jax.Array]]] = {"f": [], "i": []}
+    slots, sizes = [], {"f": 0, "i": 0}
     for leaf in leaves:
         kind = "f" if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else "i"
         array = jnp.asarray(leaf, jnp.float32 if kind == "f" else jnp.int32)
-        vectors[kind].append(array.reshape(-1))
-        slots.append((kind, offsets[kind], array.shape))
-        offsets[kind] += array.size
-    floats = jnp.concatenate([jnp.zeros(0, jnp.float32), *vectors["f"]])
-    ints = jnp.concatenate([jnp.zeros(0, jnp.int32), *vectors["i"]])
-    return floats, ints, Layout(treedef, tuple(slots))
+        parts[kind].append((sizes[kind], array))
+        slots.append((kind, sizes[kind], array.shape))
+        sizes[kind] += array.size
+    floats = _lay_out(parts["f"], sizes["f"], jnp.float32)
+    return floats, _lay_out(parts["i"], sizes["i"], jnp.int32), Layout(treedef, tuple(slots))
+
+
+def _lay_out(parts: list[tuple[int, jax.Array]], size: int, dtype: Any) -> jax.Array:
+    """Put each array at its offset in a vector.
+
+    Selections fuse with what computes the scalars into one loop over the vector. A concatenation doesn't: XLA runs a kernel
+    of its own for every scalar, which made a small update with a plateau policy 40% slower on a CPU.
+    """
+    place = jnp.arange(size)
+    vector = jnp.zeros(size, dtype)
+    for offset, array in parts:
+        if array.ndim == 0:
+            vector = jnp.where(place == offset, array, vector)
+        else:
+            inside = (place >= offset) & (place < offset + array.size)
+            vector = jnp.where(inside, jnp.pad(array.reshape(-1), (offset, size - offset - array.size)), vector)
+    return vector
