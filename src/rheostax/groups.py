@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rheostax._node import node, static
+from rheostax._node import node, show, static
 from rheostax._rate import Constant, LearningRate, as_learning_rate, walk
 from rheostax.errors import ArgumentError, GroupError
 
@@ -101,7 +101,7 @@ class Groups(LearningRate):
 
     def __repr__(self) -> str:
         rates = [None if frozen else rate for rate, frozen in zip(self.rates, self.frozen, strict=True)]
-        shown = [f"{p!r}: {getattr(r, 'value', r)!r}" for p, r in zip(self.patterns, rates, strict=True)]
+        shown = [f"{p!r}: {show(r.value if isinstance(r, Constant) else r)}" for p, r in zip(self.patterns, rates, strict=True)]
         if self._has_rest:
             last = shown.pop().split(": ", 1)[1]
             return f"Groups({{{', '.join(shown)}}}, rest={last})"
