@@ -1,0 +1,102 @@
+"""What the suite runs on: every schedule and policy there is, found by itself, and expressions composed of them.
+
+A new file in `rheostax/schedules` or `rheostax/policies` needs nothing here as long as its arguments have names that
+SAMPLES knows.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+import optax
+
+import rheostax as rx
+import rheostax.policies
+import rheostax.schedules
+from rheostax._rate import LearningRate
+
+HERE = "tests/conformance/catalogue.py"
+
+# One value per argument's name, none of them a default. Two classes that give a name two meanings can use VARIANTS.
+SAMPLES: dict[str, Any] = {
+    "accumulation_size": 2,
+    "atol": 0.01,
+    "boundaries": [4, 11],
+    "cooldown": 1,
+    "decay_rate": 0.7,
+    "decay_steps": 12,
+    "end_value": 0.015625,
+    "factor": 0.6,
+    "init_value": 0.3,
+    "min_scale": 0.05,
+    "patience": 2,
+    "peak_value": 0.3,
+    "power": 1.7,
+    "rates": [0.2, rx.Linear(0.3, 0.1, 6), rx.Cosine(0.1, 9)],
+    "rtol": 0.001,
+    "steps": 7,
+    "total_steps": 25,
+    "transition_steps": 10,
+    "value": 0.1,
+    "warmup_steps": 5,
+}
+
+# More settings of a class, by name: other choices of the arguments that are words.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
+    "WarmupStableDecay": [{"decay": "cosine"}, {"decay": "1-sqrt"}],
+}
+
+
+def concrete_classes(package: ModuleType) -> list[type[LearningRate]]:
+    """Return the schedules and policies of a package: what its public modules define, and what it lists itself."""
+    modules = [package]
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if not found.name.rpartition(".")[2].startswith("_"):
+            modules.append(importlib.import_module(found.name))
+    values = {id(value): value for module in modules for value in vars(module).values()}
+    classes = [value for value in values.values() if isinstance(value, type) and issubclass(value, LearningRate)]
+    own = [c for c in classes if c.__module__.startswith(package.__name__) or c.__name__ in getattr(package, "__all__", ())]
+    return [c for c in own if not inspect.isabstract(c)]
+
+
+def sample_arguments(cls: type[LearningRate]) -> dict[str, Any]:
+    """Return arguments for a class: samples by name, the default where there is none."""
+    arguments = {}
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.name in SAMPLES:
+            arguments[parameter.name] = SAMPLES[parameter.name]
+        elif parameter.default is parameter.empty:
+            raise LookupError(
+                f"There is no sample for the argument {parameter.name!r} of {cls.__module__}.{cls.__name__}; "
+                f"add one to SAMPLES in {HERE}, so that the conformance suite can run on it."
+            )
+    return arguments
+
+
+CLASSES = [*concrete_classes(rheostax.schedules), *concrete_classes(rheostax.policies)]
+
+
+def single_examples() -> dict[str, LearningRate]:
+    found = {}
+    for cls in CLASSES:
+        for changes in ({}, *VARIANTS.get(cls.__name__, ())):
+            words = ", ".join(map(str, changes.values()))
+            found[f"{cls.__name__} {words}".strip()] = cls(**{**sample_arguments(cls), **changes})
+    return found
+
+
+PLATEAU = rx.ReduceOnPlateau(patience=1, factor=0.5, rtol=0.01)
+
+COMPOSED: dict[str, LearningRate] = {
+    "product": rx.Warmup(5) * rx.Cosine(0.3, 20, end_value=0.01) * PLATEAU,
+    "two metrics": 0.3 * rx.ReduceOnPlateau(patience=2, factor=0.7) * rx.ReduceOnPlateau(monitor="accuracy", mode="max", patience=1),
+    "clip": (rx.Constant(0.3) * PLATEAU).clip(0.02, 0.25),
+    "join with a policy": rx.Join([rx.Linear(0.0, 0.3, 5), 0.3 * PLATEAU, rx.Cosine(0.3, 20)], [5, 25]),
+    "optax schedule": rx.Warmup(5) * optax.exponential_decay(0.3, 20, 0.5),
+    "groups": rx.Cosine(0.3, 20) * rx.Groups({"head/*": PLATEAU, "body/*": 0.5, "norm/*": None}),
+}
+
+EXAMPLES = {**single_examples(), **COMPOSED}
