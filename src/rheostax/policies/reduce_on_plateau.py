@@ -120,7 +120,7 @@ class ReduceOnPlateau(Policy):
 
     def explain(self, before: PlateauState, after: PlateauState, value: float) -> str:
         margin = float(self.rtol) * abs(float(before.best_value)) + float(self.atol)
-        what = self.monitor if int(self.accumulation_size) == 1 else f"the mean of {int(self.accumulation_size)} {self.monitor}s"
+        what = self.monitor if int(self.accumulation_size) == 1 else f"the mean of {int(self.accumulation_size)} values of {self.monitor}"
         return (
             f"{what} had not improved on {float(before.best_value):.6g} by {margin:.2g} for {int(self.patience)} "
             f"observation{'s' if int(self.patience) > 1 else ''}"
