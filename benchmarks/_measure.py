@@ -1,0 +1,78 @@
+"""Compare things on a noisy machine.
+
+Candidates take turns within one run, and what counts is the ratio to the reference *of the same round*: what slows the whole
+machine down slows both. The median over the rounds and the quartiles around it are reported, never a mean of times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import jax
+import numpy as np
+
+Block = Callable[[], object]  # does a fixed amount of work and returns the arrays that must be ready when it is over
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """The median of a sample, and its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, sample: np.ndarray) -> Spread:
+        low, median, high = np.percentile(sample, [25, 50, 75])
+        return cls(float(median), float(low), float(high))
+
+
+def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1) -> dict[str, np.ndarray]:
+    """Return the seconds of every block in every round, `float64 [rounds]` by name.
+
+    The blocks of a round run one after another; each round begins with another one, so that none always follows the same.
+    """
+    for block in list(blocks.values()) * warmup:
+        jax.block_until_ready(block())
+    names = list(blocks)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with _without_garbage_collection():
+        for i in range(rounds):
+            shift = i % len(names)
+            for name in names[shift:] + names[:shift]:
+                begin = time.perf_counter()
+                jax.block_until_ready(blocks[name]())
+                seconds[name].append(time.perf_counter() - begin)
+            gc.collect()
+    return {name: np.array(sample) for name, sample in seconds.items()}
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[list[str]]:
+    """Collect in a list one entry for everything that is compiled meanwhile, by anyone."""
+    seen: list[str] = []
+
+    def listen(event: str, duration_secs: float, **_: object) -> None:
+        if event.endswith("/backend_compile_duration"):
+            seen.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield seen
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)

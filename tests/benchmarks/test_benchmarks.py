@@ -1,0 +1,87 @@
+"""Every topic runs, and what it finds exactly is right; how fast anything is depends on the machine and isn't tested."""
+
+import json
+import math
+import operator
+
+import pytest
+
+from benchmarks.__main__ import TOPICS, main
+
+RELATIVE = {"nnx", "jax", "compile"}  # topics whose first row is the reference, 1.0 by definition
+RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_topic_runs(topic, tmp_path, capsys):
+    file = tmp_path / "results.json"
+    main(["--quick", "--only", topic, "--json", str(file)])
+    results = json.loads(file.read_text())
+    assert list(results["topics"]) == [topic]
+    assert results["quick"] is True
+    assert {"cpu", "cores", "device", "python", "jax", "flax", "optax"} == set(results["machine"])
+    rows = results["topics"][topic]["rows"]
+    _check_rows(rows)
+    if topic in RELATIVE:
+        assert rows[0]["value"] == rows[0]["low"] == rows[0]["high"] == 1.0
+        assert all(row["value"] > 0 for row in rows)
+    _EXACT.get(topic, lambda rows: None)({row["name"]: row for row in rows})
+    printed = capsys.readouterr().out
+    assert results["topics"][topic]["title"] in printed
+    assert "targets met" in printed
+    assert f"jax {results['machine']['jax']}" in printed
+
+
+def _check_rows(rows):
+    assert len({row["name"] for row in rows}) == len(rows) >= 3
+    for row in rows:
+        assert math.isfinite(row["value"])
+        if row["low"] is not None:
+            assert row["low"] <= row["value"] <= row["high"]
+        if row["target"] is None:
+            assert row["met"] is None
+        else:
+            relation, bound = row["target"].split()
+            assert row["met"] is RELATIONS[relation](row["value"], float(bound))
+
+
+def _check_traces(rows):
+    for cause in ("a schedule", "observe, a cut each time", "set_learning_rate", "scale_learning_rate"):
+        traces = rows[f"by {cause}: traces"]
+        assert traces["value"] == 1
+        assert traces["met"] is True
+        assert traces["detail"] == "50 different rates in 50 updates"
+        assert rows[f"by {cause}: compilations after the first update"]["value"] == 0
+
+
+def _check_memory(rows):
+    assert rows["state of optax.adam, constant rate"]["value"] == 4  # its count, int32
+    assert rows["state of adam + optax plateau"]["value"] == 4 + 6 * 4
+    assert rows["state of rx.control, schedule x plateau"]["value"] < 200
+    assert rows["Variables of rx.Optimizer, schedule x plateau"]["value"] == 1
+    assert rows["Variables of nnx.Optimizer, adam + optax plateau"]["value"] == 1 + (1 + 2 * 6) + 6
+    peaks = [row for name, row in rows.items() if name.startswith("peak")]
+    assert [round(row["value"], 2) for row in peaks if "rx.control" in row["name"]] in ([1.0], [])
+
+
+def _check_targets_of(count):
+    def check(rows):
+        assert sum(row["target"] is not None for row in rows.values()) == count
+
+    return check
+
+
+_EXACT = {
+    "traces": _check_traces,
+    "memory": _check_memory,
+    "nnx": _check_targets_of(3),
+    "jax": _check_targets_of(4),
+    "scan": _check_targets_of(2),
+    "import": _check_targets_of(2),
+}
+
+
+def test_unknown_topic_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--only", "nothing"])
+    assert "invalid choice: 'nothing'" in capsys.readouterr().err
