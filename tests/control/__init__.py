@@ -1,0 +1,1 @@
+"""Tests of `rheostax.control` and the state it makes."""
