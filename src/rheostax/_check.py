@@ -20,7 +20,7 @@ import numpy as np
 
 from rheostax.errors import ArgumentError
 
-__all__ = ["INT32_MAX", "choice", "did_you_mean", "increasing", "name", "number", "whole"]
+__all__ = ["INT32_MAX", "as_scalar", "choice", "did_you_mean", "increasing", "name", "number", "whole"]
 
 INT32_MAX = 2**31 - 1
 
@@ -114,6 +114,18 @@ def name(node: Any, field: str) -> None:
     value = getattr(node, field)
     if not (isinstance(value, str) and value.isidentifier()):
         raise _fail(node, field, "a metric's name, usable as a keyword", value)
+
+
+def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:
+    """Return a real scalar as `float32 []`, or say that `what` must be one."""
+    on_device = isinstance(value, jax.Array) or hasattr(value, "__jax_array__")  # a Flax Variable has that
+    array = jnp.asarray(value) if on_device else np.asarray(value)  # jnp would wrap an int64 round
+    if array.shape != ():
+        raise ArgumentError(f"{what} must be a scalar, got shape {array.shape}.{advice}")
+    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
+        raise ArgumentError(f"{what} must be a real number, got {value!r}.")
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite
+        return jnp.asarray(array, jnp.float32)
 
 
 def did_you_mean(word: Any, known: Iterable[str], say: Callable[[str], str] = "Did you mean {!r}?".format) -> str:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rheostax._check import did_you_mean
+from rheostax._check import as_scalar, did_you_mean
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, walk
-from rheostax.errors import ArgumentError, StateError, UnknownMetricError
+from rheostax.errors import StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
 
 __all__ = ["Body", "ControlState", "Manual", "as_metrics", "monitored", "require_known"]
@@ -31,7 +31,7 @@ class Body(NamedTuple):
     """The control's scalars as a tree; `ControlState` holds them packed."""
 
     count: jax.Array  # type: ignore[assignment]  # int32 []: updates applied
-    faults: jax.Array  # int32 []: updates at which the expression's value was NaN, infinite or negative
+    faults: jax.Array  # int32 []: times that a rate was NaN, infinite or negative, and was left out
     manual: Manual
     observed: Any  # the expression's state
     rate: LearningRate  # the expression, with its hyperparameters as arrays
@@ -39,12 +39,13 @@ class Body(NamedTuple):
     def effective(self, previous: jax.Array) -> tuple[jax.Array, Body]:
         """Return the rate of the update at `count`, computed here and nowhere else, and the body that notes faults.
 
-        Where the expression gives no number >= 0 (only a foreign schedule can), the previous rate stays in effect.
+        Where that is no finite number >= 0 (a foreign schedule can give such, and a change by hand can overflow), the
+        previous rate stays in effect.
         """
         base = self.rate.evaluate(self.observed, self.count)
-        good = jnp.isfinite(base) & (base >= 0)
-        scaled = self.manual.value * (base / self.manual.reference)
-        value = jnp.where(self.manual.pinned > 0, self.manual.value, jnp.where(good, scaled, previous))
+        value = jnp.where(self.manual.pinned > 0, self.manual.value, self.manual.value * (base / self.manual.reference))
+        good = jnp.isfinite(value) & (value >= 0)
+        value = jnp.where(good, value, previous)
         groups = groups_of(self.rate)
         if groups:
             value = jnp.where(jnp.array(groups.frozen), 0.0, value)
@@ -120,12 +121,4 @@ def require_known(metrics: Mapping[str, Any], known: tuple[str, ...]) -> None:
 
 
 def _as_metric(name: str, value: Any) -> jax.Array:
-    try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"The metric {name!r} must be a scalar number, got {value!r}.") from None
-    if array.shape != ():
-        raise ArgumentError(f"The metric {name!r} must be a scalar, got shape {array.shape}. Reduce it first, for example with .mean().")
-    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
-        raise ArgumentError(f"The metric {name!r} must be a real number, got dtype {array.dtype}.")
-    return array.astype(jnp.float32)
+    return as_scalar(f"The metric {name!r}", value, " Reduce it first, for example with .mean().")

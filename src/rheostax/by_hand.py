@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rheostax._check import as_scalar
 from rheostax._control_state import ControlState, Manual
 from rheostax.errors import ArgumentError
 from rheostax.state import apply, controls, opt_state, rates_by_group, require_group, run
@@ -123,19 +124,18 @@ def _by_hand(x: Any, name: str, value: Any, group: str | None, hand: Hand) -> An
 
 def _as_rate(name: str, value: Any) -> jax.Array:
     """Check a value that is known, pass a traced one."""
-    array = jnp.asarray(value)
-    if array.shape != ():
-        raise ArgumentError(f"{name} must be a scalar, got shape {array.shape}.")
-    if not isinstance(array, jax.core.Tracer) and not (jnp.isfinite(array) and array >= 0):
+    number = as_scalar(name, value)
+    if not isinstance(number, jax.core.Tracer) and not (jnp.isfinite(number) and number >= 0):
         raise ArgumentError(f"{name} must be a finite number >= 0, got {value!r}.")
-    return array.astype(jnp.float32)
+    return number
 
 
 @functools.partial(jax.jit, static_argnames=("chosen", "hand"))
 def _change_by_hand(state: ControlState, value: jax.Array, chosen: Any, hand: Hand) -> ControlState:
     body = state.body
     base = body.rate.evaluate(body.observed, body.count)
-    good = jnp.isfinite(value) & (value >= 0)  # a traced value couldn't be checked before
-    new = jax.tree.map(lambda n, o: jnp.where(jnp.array(chosen) & good, n, o), hand(body.manual, value, base), body.manual)
-    body = body._replace(manual=new, faults=body.faults + (~good).astype(jnp.int32))
+    new = hand(body.manual, value, base)
+    good = jnp.isfinite(new.value) & (new.value >= 0)  # a traced value couldn't be checked before, and factors can overflow
+    manual = jax.tree.map(lambda n, o: jnp.where(jnp.array(chosen) & good, n, o), new, body.manual)
+    body = body._replace(manual=manual, faults=body.faults + jnp.any(jnp.array(chosen) & ~good).astype(jnp.int32))
     return state.replace(body, learning_rate=body.effective(state.learning_rate)[0])

@@ -52,7 +52,7 @@ class Groups(LearningRate):
     frozen: tuple[bool, ...] = static()
 
     def __init__(self, rates: Mapping[str, Any], *, rest: Any = ...) -> None:
-        named = dict(rates) if rest is ... else {**rates, REST: rest}
+        named = {} if not isinstance(rates, Mapping) else dict(rates) if rest is ... else {**rates, REST: rest}
         if not named or not all(isinstance(pattern, str) and pattern for pattern in named):
             raise ArgumentError(f"Groups: rates must map at least one pattern, a text such as 'head/*', to a rate; got {rates!r}.")
         if REST in rates:

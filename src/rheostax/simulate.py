@@ -54,8 +54,9 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
 def _stream(name: str, values: Any, steps: int) -> np.ndarray:
     """Make a dense float32 stream, NaN where nothing is observed."""
     if isinstance(values, Mapping):
-        if values and not (min(values) >= 0 and max(values) < steps):
-            raise ArgumentError(f"simulate: observations[{name!r}] must have counts in [0, {steps}), got {min(values)}..{max(values)}.")
+        for count in values:
+            if not (isinstance(count, int | np.integer) and 0 <= count < steps):
+                raise ArgumentError(f"simulate: observations[{name!r}] must have whole counts in [0, {steps}), got {count!r}.")
         stream = np.full(steps, np.nan, np.float32)
         stream[list(values)] = list(values.values())
         return stream

@@ -22,22 +22,23 @@ __all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_
 
 
 def controls(tree: Any) -> dict[str, ControlState]:
-    """Return the control states in an optimizer state, by name: the labels (of `multi_transform`, say) on the way to each.
+    """Return the control states in an optimizer state, by name: the labels (of `multi_transform`, say) on the way to
+    each, or the whole path where there are none or two have the same.
 
     Raises:
         StateError: If there is none.
     """
-    found = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_control)[0]:
-        if _is_control(leaf):
-            labels = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-            found["/".join(labels) or jax.tree_util.keystr(path)] = leaf
+    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_control)[0]
+    found = {path: leaf for path, leaf in leaves if _is_control(leaf)}
     if not found:
         raise StateError(
             f"There is no rheostax learning rate in this state ({type(tree).__name__}). Make the optimizer with "
             "rx.control(optax.adam, learning_rate): the rate of a plain optax optimizer is hidden in a closure."
         )
-    return found
+    labels = ["/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey)) for path in found]
+    unique = [bool(label) and labels.count(label) == 1 for label in labels]
+    names = [label if one else jax.tree_util.keystr(path) for label, one, path in zip(labels, unique, found, strict=True)]
+    return dict(zip(names, found.values(), strict=True))
 
 
 def _is_control(leaf: Any) -> bool:
