@@ -4,18 +4,15 @@ import contextlib
 import doctest
 import os
 import tempfile
-from pathlib import Path
 
 import pytest
 from sybil import Sybil
-from sybil.integration.pytest import SybilItem
 from sybil.parsers.myst import PythonCodeBlockParser
+from xdist.scheduler import LoadScopeScheduling
 
 # Before jax starts: eight CPU devices for the sharding tests, and no look for accelerators.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-
-HERE = Path(__file__).parent
 
 
 def enter(namespace):
@@ -30,7 +27,7 @@ def leave(namespace):
 
 
 pages = Sybil(
-    parsers=[PythonCodeBlockParser(doctest_optionflags=doctest.NORMALIZE_WHITESPACE)],
+    parsers=[PythonCodeBlockParser(doctest_optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)],
     patterns=["README*.md", "docs/*.md", "docs/**/*.md"],
     setup=enter,
     teardown=leave,
@@ -38,9 +35,15 @@ pages = Sybil(
 pytest_collect_file = pages.pytest()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep a page's examples together when tests are spread over processes: each builds on the ones before it."""
-    for item in items:
-        if isinstance(item, SybilItem):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).as_posix()))
+class PageScheduling(LoadScopeScheduling):
+    """Spread tests over processes one by one, but keep a page together: its examples build on each other."""
+
+    def _split_scope(self, nodeid):
+        page, _, _ = nodeid.partition("::")
+        return page if page.endswith(".md") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand pytest-xdist the scheduler; its own `--dist loadgroup` loses the groups under pytest 9."""
+    return PageScheduling(config, log)
