@@ -89,6 +89,8 @@ class ControlState:
     @property
     def groups(self) -> tuple[str, ...] | None:
         """Names of the parameter groups, or None."""
+        if self.learning_rate.ndim < self.floats.ndim:  # no axis of groups: nothing to look for, at every reading of the rate
+            return None
         return group_names(self.layout.skeleton.rate)
 
     @property

@@ -28,6 +28,8 @@ def controls(tree: Any) -> dict[str, ControlState]:
     Raises:
         StateError: If there is none.
     """
+    if _is_control(tree):
+        return {"": tree}
     leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_control)[0]
     found = {path: leaf for path, leaf in leaves if _is_control(leaf)}
     if not found:
