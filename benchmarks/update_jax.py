@@ -25,7 +25,7 @@ LARGE = [1024] * 11  # at least 10 million parameters
 
 def run(quick: bool = False) -> Topic:
     large = [256] * 11 if quick else LARGE
-    rows = _rows(SMALL, *((10, 3) if quick else (100, 30)))
+    rows = _rows(SMALL, *((10, 3) if quick else (100, 60)))
     rows += _rows(large, *((1, 3) if quick else (_fitting(large), 60)))
     return Topic("Time of an update under jax.jit, plain optax states, donated", rows)
 

@@ -15,7 +15,7 @@ from benchmarks._report import Target, Topic, compared
 
 
 def run(quick: bool = False) -> Topic:
-    updates, rounds = (10, 3) if quick else (100, 30)
+    updates, rounds = (10, 3) if quick else (100, 40)
     ours = {
         "rx.Optimizer, schedule x plateau": _block(rx.Optimizer, work.controlled_adam(), updates),
         "same, recording the rate that the step returns": _block(rx.Optimizer, work.controlled_adam(), updates, record="inside"),
