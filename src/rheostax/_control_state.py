@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -52,10 +50,11 @@ class Body(NamedTuple):
         return value, self._replace(faults=self.faults + (~jnp.all(good)).astype(jnp.int32))
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["learning_rate", "floats", "ints", "inner"], meta_fields=["layout"])
-@dataclasses.dataclass(frozen=True)
-class ControlState:
-    """State of `rx.control`. Read it with `rx.learning_rate` and `rx.describe`; change it with `rx.observe` and its like."""
+class ControlState(NamedTuple):
+    """State of `rx.control`. Read it with `rx.learning_rate` and `rx.describe`; change it with `rx.observe` and its like.
+
+    A named tuple, as optax's own states are: `optax.tree.get(state, "learning_rate")` finds its way into nothing else.
+    """
 
     learning_rate: jax.Array  # float32 [], or [groups]: the rate in effect
     floats: jax.Array  # float32 [n]: see `body`
@@ -72,7 +71,7 @@ class ControlState:
         floats, ints, layout = pack(body)
         state = cls(jnp.zeros(ones.shape, jnp.float32), floats, ints, (), layout)
         first, _ = state.body.effective(state.learning_rate)
-        return dataclasses.replace(state, learning_rate=first)
+        return state._replace(learning_rate=first)
 
     @property
     def body(self) -> Body:
@@ -84,7 +83,7 @@ class ControlState:
         floats, ints, layout = pack(body)
         if layout != self.layout:
             raise StateError("A node changed the structure, shape or dtype of its state; they must stay as init() made them.")
-        return dataclasses.replace(self, floats=floats, ints=ints, **changes)
+        return self._replace(floats=floats, ints=ints, **changes)
 
     @property
     def groups(self) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 __all__ = ["Layout", "pack"]
 
 
+@jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """Where each leaf of a tree lies: its structure and, per leaf, kind ("f" or "i"), offset, and shape."""

@@ -6,7 +6,6 @@ On a plain optax state these functions are pure: they return a new state, inside
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -170,8 +169,7 @@ def run(operation: Callable[..., ControlState], state: ControlState, *arguments:
     """Run an operation on the scalars of a control as one compiled call, leaving the optimizer's own state alone."""
     if state.floats.ndim != 1:
         raise StateError("This state is a batch of states, as jax.vmap makes it; change it under jax.vmap too.")
-    small = dataclasses.replace(state, inner=())
-    return dataclasses.replace(operation(small, *arguments), inner=state.inner)
+    return operation(state._replace(inner=()), *arguments)._replace(inner=state.inner)
 
 
 @jax.jit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from pathlib import Path
@@ -167,7 +166,7 @@ class _Run:
 
     def _control(self) -> ControlState:
         """Return the control's state without the optimizer's own, which is large and stays on the device."""
-        return dataclasses.replace(next(iter(controls(self.optimizer.opt_state).values())), inner=())
+        return next(iter(controls(self.optimizer.opt_state).values()))._replace(inner=())
 
     def _named(self, rate: Any) -> Rates:
         return dict(zip(self.groups, plain(rate), strict=True)) if self.groups else plain(rate)
