@@ -1,0 +1,1 @@
+"""Tests of `rheostax.Optimizer`, and of a control inside `flax.nnx.Optimizer`."""
