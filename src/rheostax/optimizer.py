@@ -90,7 +90,7 @@ class Optimizer(nnx.Optimizer[Any]):
 
     @property
     def learning_rate(self) -> Any:
-        """The rate in effect, that of the last update: `float32 []`, or a dict by group. See `rx.learning_rate`."""
+        """The rate that the last update used, `float32 []`, or a dict of them by group. See `rx.learning_rate`."""
         return _state.learning_rate(self)
 
     def observe(self, **metrics: Any) -> None:
