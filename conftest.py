@@ -28,7 +28,7 @@ def leave(namespace):
 
 pages = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)],
-    patterns=["README*.md", "docs/*.md", "docs/**/*.md"],
+    patterns=["README*.md", "CONTRIBUTING.md", "docs/*.md", "docs/**/*.md"],
     setup=enter,
     teardown=leave,
 )
