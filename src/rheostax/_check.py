@@ -65,7 +65,8 @@ def number(
     rule = f"a finite number in {left}{low:g}, {high:g}{right}"
     value = _convert(node, field, value, jnp.float32, rule)
     if not isinstance(value, jax.core.Tracer):
-        single = np.asarray(value, np.float32)  # the rule must hold for the number that will be used
+        with np.errstate(over="ignore"):  # what is too large for float32 is infinite
+            single = np.asarray(value, np.float32)  # the rule must hold for the number that will be used
         above = single > low if low_open else single >= low
         below = single < high if high_open else single <= high
         if not np.all(above & below & np.isfinite(single)):
@@ -124,7 +125,7 @@ def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:
         raise ArgumentError(f"{what} must be a scalar, got shape {array.shape}.{advice}")
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
         raise ArgumentError(f"{what} must be a real number, got {value!r}.")
-    with np.errstate(over="ignore"):  # what is too large for float32 is infinite
+    with np.errstate(over="ignore"):
         return jnp.asarray(array, jnp.float32)
 
 

@@ -51,6 +51,7 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
     return np.asarray(_scan(layout.unpack(floats, ints), int(steps), streams))
 
 
+@np.errstate(over="ignore")  # what is too large for float32 is infinite, and left out as such
 def _stream(name: str, values: Any, steps: int) -> np.ndarray:
     """Make a dense float32 stream, NaN where nothing is observed."""
     if isinstance(values, Mapping):
