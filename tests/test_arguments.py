@@ -1,0 +1,135 @@
+"""A wrong argument raises one line that quotes the argument, the rule and the value."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rheostax as rx
+
+MAKERS = {
+    "Constant": lambda **given: rx.Constant(**{"value": 0.1, **given}),
+    "Linear": lambda **given: rx.Linear(**{"init_value": 0.1, "end_value": 0.0, "transition_steps": 10, **given}),
+    "Cosine": lambda **given: rx.Cosine(**{"init_value": 0.1, "decay_steps": 10, **given}),
+    "Exponential": lambda **given: rx.Exponential(**{"init_value": 0.1, "transition_steps": 10, "decay_rate": 0.5, **given}),
+    "Polynomial": lambda **given: rx.Polynomial(**{"init_value": 0.1, "end_value": 0.0, "power": 2.0, "transition_steps": 10, **given}),
+    "Warmup": lambda **given: rx.Warmup(**{"steps": 10, **given}),
+    "WarmupStableDecay": lambda **given: rx.WarmupStableDecay(
+        **{"peak_value": 0.1, "warmup_steps": 2, "decay_steps": 3, "total_steps": 10, **given}
+    ),
+    "ReduceOnPlateau": rx.ReduceOnPlateau,
+    "Clip": rx.Constant(0.1).clip,
+}
+
+# Per kind of rule, the words of it, values that break it and values that just keep it.
+NOT_NUMBERS = (float("nan"), "0.1", None, True, 1j)
+NUMBER = r"a finite number in [0, inf)", (-1e-9, -1.0, float("inf"), 1e39, *NOT_NUMBERS), (0.0, 1e-30, 3e38, 1, np.float64(0.1))
+POSITIVE = r"a finite number in (0, inf)", (0.0, 1e-50, -1.0, float("inf"), *NOT_NUMBERS), (1e-30, 1.0, 100)
+BELOW_ONE = r"a finite number in (0, 1)", (0.0, 1.0, 1 - 1e-9, 1.5, -0.5, *NOT_NUMBERS), (1e-30, 0.999999)
+UP_TO_ONE = r"a finite number in [0, 1]", (1.1, 1 + 2e-7, -1e-9, *NOT_NUMBERS), (0.0, 1.0, 0.5, 1)
+RATE = r"a finite number in (0, 1]", (0.0, 1.1, 1 + 2e-7, -0.5, *NOT_NUMBERS), (1e-30, 1.0, 0.9999999)
+STEPS = r"a whole number >= 1", (0, -1, 2.5, float("nan"), float("inf"), "3", None, True, 1j), (1, 2**31 - 1, 3.0, np.int64(3), np.uint8(3))
+OR_NONE = r"a whole number >= 0", (-1, 0.5, float("nan"), "3", None, True), (0, 5, 2.0)
+
+RULES = [
+    *((name, argument, NUMBER) for name, argument in [
+        ("Constant", "value"), ("Linear", "init_value"), ("Linear", "end_value"), ("Cosine", "init_value"), ("Cosine", "end_value"),
+        ("Exponential", "init_value"), ("Exponential", "end_value"), ("Polynomial", "init_value"), ("Polynomial", "end_value"),
+        ("WarmupStableDecay", "peak_value"), ("WarmupStableDecay", "end_value"), ("ReduceOnPlateau", "atol"), ("Clip", "min_value"),
+    ]),
+    *((name, argument, STEPS) for name, argument in [
+        ("Linear", "transition_steps"), ("Cosine", "decay_steps"), ("Exponential", "transition_steps"), ("Polynomial", "transition_steps"),
+        ("Warmup", "steps"), ("ReduceOnPlateau", "patience"), ("ReduceOnPlateau", "accumulation_size"),
+    ]),
+    ("ReduceOnPlateau", "cooldown", OR_NONE),
+    ("Polynomial", "power", POSITIVE),
+    ("Exponential", "decay_rate", RATE),
+    ("ReduceOnPlateau", "factor", BELOW_ONE),
+    ("ReduceOnPlateau", "rtol", UP_TO_ONE),
+    ("ReduceOnPlateau", "min_scale", UP_TO_ONE),
+    ("Warmup", "init_value", UP_TO_ONE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "argument", "rule"), RULES, ids=lambda value: value if isinstance(value, str) else "")
+def test_numbers(name, argument, rule):
+    words, wrong, right = rule
+    for value in wrong:
+        with pytest.raises(rx.ArgumentError, match=re.escape(f"{name}: {argument} must be {words}, got {value!r}.")) as caught:
+            MAKERS[name](**{argument: value})
+        assert "\n" not in str(caught.value)
+        assert isinstance(caught.value, ValueError)
+    for value in right:
+        MAKERS[name](**{argument: value})
+
+
+@pytest.mark.parametrize(("name", "argument", "rule"), RULES, ids=lambda value: value if isinstance(value, str) else "")
+def test_arrays_are_checked_element_by_element(name, argument, rule):
+    words, wrong, right = rule
+    bad = next(value for value in wrong if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value))
+    good = right[0]
+    MAKERS[name](**{argument: np.array([good, good])})
+    with pytest.raises(rx.ArgumentError, match=re.escape(f"{name}: {argument} must be {words}, got [")):
+        MAKERS[name](**{argument: np.array([good, bad])})
+    with pytest.raises(rx.ArgumentError, match=re.escape(f"{name}: {argument} must be {words}, got ")):
+        MAKERS[name](**{argument: np.array(["a", "b"])})
+
+
+def test_numbers_become_python_numbers_and_arrays_become_jax_arrays():
+    """So that a leaf's type alone says whether it is a float32 or an int32."""
+    rate = rx.Linear(1, np.float64(0), np.int64(10))
+    assert [type(leaf) for leaf in (rate.init_value, rate.end_value, rate.transition_steps)] == [float, float, int]
+    assert type(rx.Cosine(0.1, 10.0).decay_steps) is int
+    many = rx.Linear(np.array([1, 2]), 0.0, np.array([10.0, 20.0]))
+    assert (many.init_value.dtype, many.transition_steps.dtype) == (jnp.float32, jnp.int32)
+    traced = jax.eval_shape(lambda x, n: rx.Linear(x, 0.0, n), jnp.bfloat16(1), jnp.uint8(10))
+    assert (traced.init_value.dtype, traced.transition_steps.dtype) == (jnp.float32, jnp.int32)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: rx.ReduceOnPlateau(patience=0), r"got 0\. 1 cuts at the first observation that is no improvement; 0 would cut at every"),
+        (lambda: rx.ReduceOnPlateau(factor=1.0), r"got 1\.0\. The rate is multiplied by it at each cut"),
+        (lambda: rx.Exponential(0.1, 10, 1.1), r"got 1\.1\. A rate above 1 would grow without bound"),
+        (lambda: rx.Warmup(0), r"got 0\. For no warm-up, leave the factor out"),
+        (lambda: rx.Cosine(0.1, 2**31), r"at most 2,147,483,647 \(counts are int32\), got 2147483648\. Count in larger units"),
+        (lambda: rx.ReduceOnPlateau(mode="mni"), r"mode must be one of 'min', 'max', got 'mni'\. Did you mean 'min'\?"),
+        (lambda: rx.ReduceOnPlateau(mode=None), r"mode must be one of 'min', 'max', got None\.$"),
+        (lambda: rx.ReduceOnPlateau(monitor="val loss"), r"monitor must be a metric's name, usable as a keyword, got 'val loss'"),
+        (lambda: rx.ReduceOnPlateau(monitor=3), r"monitor must be a metric's name, usable as a keyword, got 3"),
+        (lambda: rx.WarmupStableDecay(0.1, 1, 2, 9, decay="sqrt"), r"decay must be one of 'linear', 'cosine', '1-sqrt', got 'sqrt'"),
+        (lambda: rx.WarmupStableDecay(0.1, 0.5, 2, 9), r"warmup_steps must be a whole number >= 0, got 0\.5"),
+        (lambda: rx.WarmupStableDecay(0.1, 1, 0, 9), r"decay_steps must be a whole number >= 1, got 0"),
+        (lambda: rx.WarmupStableDecay(0.1, 1, 2, 0), r"total_steps must be a whole number >= 1, got 0"),
+        (lambda: rx.WarmupStableDecay(0.1, 5, 6, 10), r"total_steps must be at least warmup_steps \+ decay_steps = 5 \+ 6, got 10"),
+        (lambda: rx.Constant(0.1).clip(0.5, 0.25), r"max_value must be a finite number in \[0\.5, inf\), got 0\.25"),
+        (lambda: rx.Constant(0.1).clip(max_value=-1.0), r"max_value must be a finite number in \[0, inf\), got -1\.0"),
+        (lambda: rx.Join([0.1, 0.2], [0]), r"boundaries must be whole numbers >= 1 in increasing order, got \(0,\)"),
+        (lambda: rx.Join([0.1, 0.2], [2.5]), r"boundaries must be whole numbers >= 1 in increasing order, got \(2\.5,\)"),
+        (lambda: rx.Join([0.1, 0.2], ["a"]), r"boundaries must be whole numbers >= 1 in increasing order, got 'a'"),
+        (lambda: rx.Join([0.1, 0.2, 0.3], [20, 10]), r"in increasing order, got \(20, 10\)\. Sort them; each is the count at which"),
+        (lambda: rx.Join([0.1, 0.2, 0.3], [10, 10]), r"in increasing order, got \(10, 10\)\. Sort them"),
+        (lambda: rx.Join([0.1, 0.2, 0.3], [10]), r"boundaries must be one fewer than the rates, got 1 for 3 rates"),
+        (lambda: rx.Join([0.1], [10]), r"boundaries must be one fewer than the rates, got 1 for 1 rates"),
+        (lambda: rx.Join([0.1, "x"], [10]), r"value must be a finite number in \[0, inf\), got 'x'"),
+    ],
+)  # fmt: skip
+def test_other_rules(make, message):
+    with pytest.raises(rx.ArgumentError, match=message):
+        make()
+
+
+def test_a_schedule_just_long_enough_is_fine():
+    assert rx.WarmupStableDecay(0.1, 4, 6, 10).total_steps == 10
+    assert rx.Constant(0.1).clip(0.25, 0.25)(0) == 0.25
+    assert rx.Join([0.1, 0.2, 0.3], [1, 2])(2) == np.float32(0.3)
+
+
+def test_errors_have_one_root():
+    for error in (rx.ArgumentError, rx.UnknownMetricError, rx.GroupError, rx.StateError):
+        assert issubclass(error, rx.RheostaxError)
+        assert issubclass(error, ValueError)
+    assert issubclass(rx.RheostaxWarning, UserWarning)
