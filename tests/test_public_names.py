@@ -1,0 +1,48 @@
+"""The public names, and what importing them costs."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import rheostax as rx
+
+NAMES = {
+    "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"],
+    "policies": ["ReduceOnPlateau"],
+    "control": ["Groups", "Optimizer", "control"],
+    "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
+    "to see": ["describe", "learning_rate", "observe", "simulate"],
+    "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],
+    "errors": ["ArgumentError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"],
+    "version": ["__version__"],
+}
+
+
+def test_the_list_of_names():
+    """A name that comes or goes is a decision: write it down here as well."""
+    assert sorted(rx.__all__) == sorted(name for names in NAMES.values() for name in names)
+
+
+@pytest.mark.parametrize("name", [name for name in rx.__all__ if name != "__version__"])
+def test_every_name_is_documented(name):
+    text = inspect.getdoc(getattr(rx, name))
+    assert text
+    assert text.splitlines()[0].endswith(".") or ";" in text.splitlines()[0]
+    if inspect.isfunction(getattr(rx, name)):
+        assert "Args:" in text
+        assert "Returns:" in text
+        assert "Raises:" in text
+
+
+def test_importing_computes_nothing_and_needs_no_extras():
+    code = (
+        "import sys, rheostax\n"
+        "from jax._src import xla_bridge\n"
+        "assert not xla_bridge.backends_are_initialized(), 'importing started a device'\n"
+        "extras = {'matplotlib', 'sklearn', 'typer', 'equinox'} & set(sys.modules)\n"
+        "assert not extras, extras\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
