@@ -182,6 +182,7 @@ def test_a_loss_that_is_nan_for_an_epoch_ends_the_run():
     result = fit(with_rate(rate, loss=loss), epochs=5, watcher=heard)
     assert result.reason == "the training loss was NaN or infinite for a whole epoch"
     assert result.epochs == 1
+    assert result.failed
     assert [text for text in heard.texts if "left out 9 NaN or infinite values of 'value'" in text]
 
 
@@ -206,6 +207,21 @@ def test_summary_is_the_result(plateau_run):
     assert summary == json.loads(json.dumps(result.to_json()))
     assert summary["count"] == 54
     assert summary["interrupted"] is False
+
+
+@pytest.mark.parametrize("rate", [0.01, optax.linear_schedule(0.01, 0.0, 20)])
+def test_a_task_may_give_a_number_or_an_optax_schedule(rate, tmp_path):
+    result = fit(with_rate(rate), epochs=1, out=tmp_path / "run")
+    training, _ = records(result.path)
+    expected = [float(rate(count)) if callable(rate) else rate for count in range(UPDATES)]
+    assert [record["learning_rate"] for record in training] == pytest.approx(expected, rel=1e-6)
+
+
+def test_data_and_loss_of_another_kind_are_explained():
+    with pytest.raises(TaskError, match=r"data\(\) must return .*Arrays\(training, held_out, batch_size\); got <class 'dict'>"):
+        fit(dataclasses.replace(diabetes, data=dict), epochs=1)
+    with pytest.raises(TaskError, match=r"loss\(model, batch\) must return a scalar and a dict"):
+        fit(dataclasses.replace(diabetes, loss=lambda model, batch: diabetes.loss(model, batch)[0]), epochs=1)
 
 
 @pytest.mark.parametrize(("argument", "value"), [("seed", -1), ("epochs", 0), ("epochs", 1.5)])

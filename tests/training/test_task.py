@@ -1,5 +1,7 @@
 """Finding tasks by name."""
 
+import dataclasses
+
 import pytest
 
 from rheostax.errors import TaskError
@@ -40,7 +42,9 @@ def test_own_task_is_found_in_the_working_folder(folder, attribute):
         ("no_such_module:task", r"'no_such_module' can't be found"),
         ("a_task:tusk", r"no attribute 'tusk'.*Did you mean 'task'"),
         ("a_task:", r"no attribute ''"),
-        ("a_task:number", r"a_task:number must be a rheostax.training.Task.*got int"),
+        ("a_task:number", r"a_task:number must be a rheostax.training.Task.*got 3"),
+        ("json:loads", r"json:loads must be a rheostax.training.Task.*got <function loads"),
+        ("a_task", r"no task 'a_task'.*For the task in a_task.py write 'a_task:task'"),
         ("a_broken_task:task", r"can't be imported: RuntimeError: no data here"),
         ("a_task_in_need:task", r"needs 'a_package_that_nobody_has'"),
     ],
@@ -48,3 +52,19 @@ def test_own_task_is_found_in_the_working_folder(folder, attribute):
 def test_what_is_no_task_is_explained(folder, name, says):
     with pytest.raises(TaskError, match=says):
         load_task(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": lambda: None}, "model must be a function that takes one argument"),
+        ({"data": 3}, "data must be a function that takes no arguments, got 3"),
+        ({"loss": lambda model: 0.0}, "loss must be a function that takes two arguments"),
+        ({"learning_rate": 1e-3}, "learning_rate must be a function that takes two arguments, got 0.001"),
+        ({"goal": ("val_accuracy", "maximize")}, '"min" or "max"'),
+        ({"updates_per_dispatch": 0}, "updates_per_dispatch must be a whole number >= 1, got 0"),
+    ],
+)
+def test_a_task_that_breaks_the_protocol_is_refused(change, says):
+    with pytest.raises(TaskError, match=says):
+        dataclasses.replace(load_task("diabetes"), **change)

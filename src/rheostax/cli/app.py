@@ -57,5 +57,5 @@ def train(
     result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json)
     if as_json:
         typer.echo(json.dumps(result))
-    if result["interrupted"]:
-        sys.exit(130)
+    if result["interrupted"] or result["failed"]:
+        sys.exit(130 if result["interrupted"] else 1)

@@ -13,6 +13,7 @@ from flax import nnx
 
 from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, monitored
+from rheostax._rate import as_learning_rate
 from rheostax._words import plain
 from rheostax.control import control
 from rheostax.describe import describe
@@ -63,11 +64,13 @@ def fit(
         RunError: If the folder can't be made.
     """
     length = task.epochs if epochs is None else epochs
-    for name, value, low in (("seed", seed, 0), ("epochs", length, 1), ("updates_per_dispatch", task.updates_per_dispatch, 1)):
+    for name, value, low in (("seed", seed, 0), ("epochs", length, 1)):
         if not isinstance(value, int) or value < low:
             raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
     data = task.data()
-    rate = task.learning_rate(data.batches_per_epoch, length)
+    if not all(hasattr(data, name) for name in ("batches_per_epoch", "train", "validation")):
+        raise TaskError(f"data() must return a rheostax.training.Data, such as Arrays(training, held_out, batch_size); got {type(data)}.")
+    rate = as_learning_rate(task.learning_rate(data.batches_per_epoch, length))
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
     run = _Run(plan, data, watcher or Watcher())
     folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
@@ -91,6 +94,7 @@ class _Run:
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
         self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
         self.groups = group_names(plan.learning_rate)
+        self.failed = False
         self.count = self.epochs = 0
         self.learning_rate = self._named(self._control().learning_rate)
         self.metrics: dict[str, float] = {}
@@ -124,6 +128,7 @@ class _Run:
         self.epochs += 1
         self._validate()
         if diverged:
+            self.failed = True
             return "the training loss was NaN or infinite for a whole epoch"
         return floor_reached(self._control())
 
@@ -161,8 +166,10 @@ class _Run:
 
     def _metric_names(self) -> list[str]:
         """Return what a validation will report, without computing it."""
-        _, metrics = jax.eval_shape(self.plan.task.loss, self.model, next(iter(self.data.validation())))
-        return ["val_loss", *(f"val_{name}" for name in metrics)]
+        found = jax.eval_shape(self.plan.task.loss, self.model, next(iter(self.data.validation())))
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
+            raise TaskError("loss(model, batch) must return a scalar and a dict of other scalars, which may be empty: (loss, {}).")
+        return ["val_loss", *(f"val_{name}" for name in found[1])]
 
     def _control(self) -> ControlState:
         """Return the control's state without the optimizer's own, which is large and stays on the device."""
@@ -200,7 +207,7 @@ class _Run:
         self.model.eval()
         plan = self.plan
         result = Result(
-            reason, interrupted, self.count, self.epochs, self.learning_rate, self.metrics, self.best,
+            reason, self.failed, interrupted, self.count, self.epochs, self.learning_rate, self.metrics, self.best,
             tuple(self.decisions), tuple(self.warnings), seconds, plan.path, self.model,
         )  # fmt: skip
         if self.folder:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from rheostax._rate import LearningRate
+from rheostax._version import __version__
 from rheostax.record.journal import Decision, Rates
 from rheostax.training.task import Task
 
@@ -46,7 +47,7 @@ class Plan:
             "goal": list(self.task.goal),
             "device": jax.devices()[0].device_kind,
             "python": platform.python_version(),
-            "packages": {name: importlib.metadata.version(name) for name in ("rheostax", "jax", "flax", "optax", "numpy")},
+            "packages": {"rheostax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")},
         }
 
 
@@ -55,6 +56,7 @@ class Result:
     """How a run ended."""
 
     reason: str  # why it stopped
+    failed: bool  # whether that was the loss
     interrupted: bool
     count: int  # updates applied
     epochs: int  # epochs finished

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,7 +33,8 @@ class Task:
         data: Loads the data: `data() -> Data`, for example `Arrays(training, held_out, batch_size)`.
         loss: `loss(model, batch) -> (loss, metrics)`: a scalar, and a dict of scalars (may be empty), each a mean over the
             batch. Training reports them under these names, validation with `val_` before them: `val_loss`, `val_accuracy`.
-        learning_rate: `learning_rate(updates_per_epoch, epochs) -> expression`. Its policies can monitor `value` (the
+        learning_rate: `learning_rate(updates_per_epoch, epochs)` makes the expression (a number or an optax schedule will
+            do). Its policies can monitor `value` (the
             training loss at every update) and the validation metrics (once per epoch).
         epochs: How many epochs to train at most.
         optimizer: An optax optimizer, not called.
@@ -53,6 +54,21 @@ class Task:
     goal: tuple[str, str] = ("val_loss", "min")
     updates_per_dispatch: int = 100
 
+    def __post_init__(self) -> None:
+        for field, arguments in (("model", 1), ("data", 0), ("loss", 2), ("learning_rate", 2)):
+            function = getattr(self, field)
+            try:
+                inspect.signature(function).bind(*[None] * arguments)
+            except ValueError:  # a built-in without a signature
+                continue
+            except TypeError:
+                takes = ("no arguments", "one argument", "two arguments")[arguments]
+                raise TaskError(f"Task: {field} must be a function that takes {takes}, got {function!r}.") from None
+        if not isinstance(self.updates_per_dispatch, int) or self.updates_per_dispatch < 1:
+            raise TaskError(f"Task: updates_per_dispatch must be a whole number >= 1, got {self.updates_per_dispatch!r}.")
+        if len(self.goal) != 2 or self.goal[1] not in ("min", "max"):
+            raise TaskError(f'Task: goal must be a metric and "min" or "max", such as ("val_accuracy", "max"); got {self.goal!r}.')
+
 
 def load_task(name: str) -> Task:
     """Return an embedded task by its name, or a user's by `module:attribute`.
@@ -66,15 +82,18 @@ def load_task(name: str) -> Task:
     if ":" not in name:
         if name not in EMBEDDED:
             hint = did_you_mean(name, EMBEDDED)
+            if Path(f"{name}.py").is_file():
+                hint = f"For the task in {name}.py write '{name}:task'."
             known = f"Embedded are {', '.join(EMBEDDED)}; write your own as 'mypackage.mymodule:task'."
             raise TaskError(f"There is no task {name!r}. {known} {hint}".rstrip())
         name = f"rheostax.tasks.{name}:task"
     module_name, _, attribute = name.partition(":")
     found = _attribute(_module(module_name), module_name, attribute)
-    task = found() if callable(found) and not isinstance(found, Task) else found
-    if not isinstance(task, Task):
-        raise TaskError(f"{name} must be a rheostax.training.Task or a function that returns one, got {type(task).__name__}.")
-    return task
+    if callable(found) and all(p.default is not p.empty for p in inspect.signature(found).parameters.values()):
+        found = found()
+    if not isinstance(found, Task):
+        raise TaskError(f"{name} must be a rheostax.training.Task or a function that returns one, got {found!r}.")
+    return found
 
 
 def _module(name: str) -> Any:
