@@ -24,11 +24,10 @@ TOPICS = {
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
-    begin, topics = time.perf_counter(), {}
+    begin, where, topics = time.perf_counter(), machine(), {}
     for name in options.only or TOPICS:
         topics[name] = TOPICS[name].run(quick=options.quick)
         show(topics[name])
-    where = machine()
     print(summary(topics))
     print(", ".join(f"{key} {value}" for key, value in where.items()), f"({time.perf_counter() - begin:.0f} s)")
     if options.json:

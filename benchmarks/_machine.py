@@ -16,6 +16,7 @@ def machine() -> dict[str, str]:
     return {
         "cpu": _cpu(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "load before": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",  # far above 0: run it again
         "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("jax", "flax", "optax")},

@@ -19,7 +19,7 @@ def test_topic_runs(topic, tmp_path, capsys):
     results = json.loads(file.read_text())
     assert list(results["topics"]) == [topic]
     assert results["quick"] is True
-    assert {"cpu", "cores", "device", "python", "jax", "flax", "optax"} == set(results["machine"])
+    assert {"cpu", "cores", "load before", "device", "python", "jax", "flax", "optax"} == set(results["machine"])
     rows = results["topics"][topic]["rows"]
     _check_rows(rows)
     if topic in RELATIVE:
