@@ -25,7 +25,7 @@ def test_the_whole_text():
         "  0.5  Linear(init_value=1.0, end_value=0.5, transition_steps=8)\n"
         "  0.5  ReduceOnPlateau(monitor='val_loss', factor=0.5, patience=2, cooldown=3)\n"
         "      3 observations of 'val_loss', best 0.75, 0 of 2 bad values in a row, cooling down for 3\n"
-        "  warning: ReduceOnPlateau left out 1 NaN or infinite values of 'val_loss'\n"
+        "  warning: ReduceOnPlateau left out 1 NaN or infinite value of 'val_loss'\n"
         "  note: the schedule ended at count 8; the rate has stayed where it was since"
     )
 
@@ -59,12 +59,12 @@ def test_a_policy_that_hears_nothing_is_reported():
     assert rx.describe(run.state).warnings == ()  # nothing can have been heard before the first update
     run.update()
     assert rx.describe(run.state).warnings == (
-        "ReduceOnPlateau has heard nothing of 'val_loss' in 1 updates; pass update(..., val_loss=...) or call observe(val_loss=...)",
+        "ReduceOnPlateau has heard nothing of 'val_loss' in 1 update; pass update(..., val_loss=...) or call observe(val_loss=...)",
     )
     run.observe(val_loss=np.nan)
     assert "has heard nothing" in rx.describe(run.state).warnings[0]  # a NaN says nothing
     run.observe(val_loss=1.0)
-    assert rx.describe(run.state).warnings == ("ReduceOnPlateau left out 1 NaN or infinite values of 'val_loss'",)
+    assert rx.describe(run.state).warnings == ("ReduceOnPlateau left out 1 NaN or infinite value of 'val_loss'",)
 
 
 def test_changes_by_hand_are_noted():

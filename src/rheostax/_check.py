@@ -91,9 +91,11 @@ def whole(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
 
 def increasing(node: Any, field: str) -> None:
     """Check that `node.field` is a sequence of whole numbers >= 1, each above the one before, and make it a tuple of ints."""
-    values = tuple(getattr(node, field))
+    given, rule = getattr(node, field), "whole numbers >= 1 in increasing order"
+    if not isinstance(given, Iterable):
+        raise _fail(node, field, rule, given)
+    values = tuple(given)
     if not any(isinstance(value, jax.core.Tracer) for value in values):
-        rule = "whole numbers >= 1 in increasing order"
         values = tuple(_convert(node, field, value, jnp.int32, rule) for value in values)
         if not all(np.ndim(v) == 0 and math.isfinite(v) and v == int(v) and 1 <= v <= INT32_MAX for v in values):
             raise _fail(node, field, rule, values)

@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain", "say"]
+__all__ = ["counted", "plain", "say"]
 
 
 def plain(values: Any) -> Any:
     """Return a float32 number or array as Python floats with the fewest digits that round to it: 0.003, not 0.0030000000260770."""
     array = np.asarray(values, np.float32)
     return float(str(array[()])) if array.ndim == 0 else [plain(value) for value in array]
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number of things: "1 update", "1,200 updates"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def say(value: Any, digits: int = 4) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rheostax._control_state import Body, ControlState
 from rheostax._rate import LearningRate, Product, as_learning_rate
-from rheostax._words import plain, say
+from rheostax._words import counted, plain, say
 from rheostax.errors import StateError
 from rheostax.groups import group_names
 from rheostax.policies._policy import Policy, policies
@@ -51,12 +51,13 @@ class Description:
         return (self,)
 
     def __str__(self) -> str:
-        head = f"learning rate {say(self.learning_rate)} after {self.count:,} updates; the next one uses {say(self.next_learning_rate)}"
+        now, following = say(self.learning_rate), say(self.next_learning_rate)
+        head = f"learning rate {now} after {counted(self.count, 'update')}; the next one uses {following}"
         lines = [f"{self.name}: {head}" if self.name else head]
         for part in self.parts:
             lines.append(f"{'  ' * (part.depth + 1)}{say(part.value)}  {part.name}")
             if part.monitor is not None:
-                heard = f"{part.observations:,} observations of {part.monitor!r}"
+                heard = f"{counted(part.observations or 0, 'observation')} of {part.monitor!r}"
                 lines.append(f"{'  ' * (part.depth + 3)}{', '.join(filter(None, (heard, part.status)))}")
         lines += [f"  warning: {warning}" for warning in self.warnings] + [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -91,11 +92,11 @@ def describe(x: Any) -> Description | Descriptions:
     >>> tx, params = rx.control(optax.sgd, rate), jnp.ones(2)
     >>> _, state = tx.update(params, tx.init(params), params)
     >>> print(rx.describe(state))
-    learning rate 0.1 after 1 updates; the next one uses 0.1
+    learning rate 0.1 after 1 update; the next one uses 0.1
       0.1  Constant(value=0.1)
       1  ReduceOnPlateau(monitor='val_loss', patience=3)
           0 observations of 'val_loss', best inf, 0 of 3 bad values in a row
-      warning: ReduceOnPlateau has heard nothing of 'val_loss' in 1 updates; pass update(..., val_loss=...) or call observe(val_loss=...)
+      warning: ReduceOnPlateau has heard nothing of 'val_loss' in 1 update; pass update(..., val_loss=...) or call observe(val_loss=...)
     """
     if isinstance(x, LearningRate):
         return _describe("", ControlState.create(as_learning_rate(x)))
@@ -139,11 +140,10 @@ def _warnings(body: Body) -> Iterator[str]:
     for policy, seen in policies(body.rate, body.observed):
         kind, metric = type(policy).__name__, policy.monitor
         if count and not int(seen.observations):
-            yield (
-                f"{kind} has heard nothing of {metric!r} in {count:,} updates; pass update(..., {metric}=...) or call observe({metric}=...)"
-            )
+            remedy = f"pass update(..., {metric}=...) or call observe({metric}=...)"
+            yield f"{kind} has heard nothing of {metric!r} in {counted(count, 'update')}; {remedy}"
         if int(seen.nonfinite):
-            yield f"{kind} left out {int(seen.nonfinite):,} NaN or infinite values of {metric!r}"
+            yield f"{kind} left out {counted(int(seen.nonfinite), 'NaN or infinite value')} of {metric!r}"
     if int(body.faults):
         yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
 

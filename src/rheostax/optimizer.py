@@ -17,6 +17,8 @@ from rheostax._control_state import ControlState
 
 __all__ = ["Optimizer"]
 
+_MISSING: Any = object()  # so that what flax asks for since 0.11 is missed with words
+
 
 class Optimizer(nnx.Optimizer[Any]):
     """Hold an optax optimizer's state for a Flax NNX model, and update the model.
@@ -47,7 +49,9 @@ class Optimizer(nnx.Optimizer[Any]):
     0.1
     """
 
-    def __init__(self, model: Any, tx: optax.GradientTransformation, *, wrt: Any, graph: bool | None = None) -> None:
+    def __init__(self, model: Any, tx: optax.GradientTransformation, *, wrt: Any = _MISSING, graph: bool | None = None) -> None:
+        if wrt is _MISSING:
+            raise TypeError("Optimizer: wrt is missing, the Variables to update: rx.Optimizer(model, tx, wrt=nnx.Param).")
         self.graph = graph
         self.tx = tx
         self.wrt = wrt
@@ -69,7 +73,7 @@ class Optimizer(nnx.Optimizer[Any]):
             variable.set_value(value)
         self.rest.set_value((step, rest))
 
-    def update(self, model: Any, grads: Any, /, **metrics: Any) -> Any:
+    def update(self, model: Any, grads: Any = _MISSING, /, **metrics: Any) -> Any:
         """Observe the metrics, then update model and optimizer state with the gradients.
 
         Args:
@@ -81,8 +85,9 @@ class Optimizer(nnx.Optimizer[Any]):
         Returns:
             The updates that were added to the parameters, in their structure.
         """
-        pure = [nnx.as_pure(nnx.state(tree, self.wrt, graph=self.graph)) for tree in (model, grads)]
-        params, gradients = pure
+        if grads is _MISSING:
+            raise TypeError("update: grads is missing; the model comes first: optimizer.update(model, grads, value=loss).")
+        params, gradients = (nnx.as_pure(nnx.state(tree, self.wrt, graph=self.graph)) for tree in (model, grads))
         updates, new = self.tx.update(gradients, self.opt_state, params, **nnx.as_pure(metrics))
         nnx.update(model, optax.apply_updates(params, updates))
         self._store(self.step + 1, new)

@@ -44,7 +44,9 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
     rate = as_learning_rate(learning_rate)
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise ArgumentError(f"simulate: steps must be a whole number >= 1, got {steps!r}.")
-    known, observations = monitored(rate), observations or {}
+    known, observations = monitored(rate), {} if observations is None else observations
+    if not isinstance(observations, Mapping):
+        raise ArgumentError(f"simulate: observations must map a metric's name to its values, got {type(observations).__name__}.")
     require_known(observations, known)
     streams = {name: _stream(name, observations[name], int(steps)) for name in known if name in observations}
     floats, ints, layout = pack(rate)

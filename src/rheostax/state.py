@@ -12,9 +12,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from rheostax import _check
 from rheostax._control_state import ControlState, as_metrics, require_known
+from rheostax._rate import LearningRate
+from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
 
 __all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run"]
@@ -32,14 +35,29 @@ def controls(tree: Any) -> dict[str, ControlState]:
     leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_control)[0]
     found = {path: leaf for path, leaf in leaves if _is_control(leaf)}
     if not found:
-        raise StateError(
-            f"There is no rheostax learning rate in this state ({type(tree).__name__}). Make the optimizer with "
-            "rx.control(optax.adam, learning_rate): the rate of a plain optax optimizer is hidden in a closure."
-        )
+        raise StateError(_why_not(tree))
     labels = ["/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey)) for path in found]
     unique = [bool(label) and labels.count(label) == 1 for label in labels]
     names = [label if one else jax.tree_util.keystr(path) for label, one, path in zip(labels, unique, found, strict=True)]
     return dict(zip(names, found.values(), strict=True))
+
+
+def _why_not(tree: Any) -> str:
+    """Say why there is no learning rate in something."""
+    if isinstance(tree, LearningRate):
+        return f"{tree!r} is an expression; its state is made by rx.control(optax.adam, expression).init(parameters)."
+    if isinstance(tree, optax.GradientTransformation):
+        return "This is an optax transformation; pass the state that its init(parameters) returns."
+    plateaus = jax.tree.leaves(tree, is_leaf=lambda leaf: isinstance(leaf, ReduceLROnPlateauState))
+    if any(isinstance(leaf, ReduceLROnPlateauState) for leaf in plateaus):
+        return (
+            "rx.reduce_on_plateau knows only the factor of the rate: the field scale of its state. For the rate itself write "
+            "rx.control(optax.adam, 1e-3 * rx.ReduceOnPlateau(...))."
+        )
+    return (
+        f"There is no rheostax learning rate in this state ({type(tree).__name__}). Make the optimizer with "
+        "rx.control(optax.adam, learning_rate): a plain optax optimizer hides its rate in a closure."
+    )
 
 
 def _is_control(leaf: Any) -> bool:
@@ -124,8 +142,9 @@ def require_group(group: str, known: Any) -> None:
     """Refuse a group that is none of the known ones."""
     if group not in known:
         names = ", ".join(repr(name) for name in known if name)
-        hint = _check.did_you_mean(group, known)
-        raise ArgumentError(f"group must be one of {names or 'none (this learning rate has no groups)'}, got {group!r}. {hint}".rstrip())
+        if not names:
+            raise ArgumentError(f"group must be left out, since this learning rate has no groups; got {group!r}.")
+        raise ArgumentError(f"group must be one of {names}, got {group!r}. {_check.did_you_mean(group, known)}".rstrip())
 
 
 def observe(x: Any, **metrics: Any) -> Any:
