@@ -119,7 +119,7 @@ def test_a_traced_value_that_is_no_rate_is_left_out_and_counted(function, bad):
     run.state = jax.jit(function)(run.state, jnp.float32(bad))
     assert run.read == 0.5
     np.testing.assert_allclose(rates(run, 2), [0.5, 0.45], rtol=1e-6)
-    assert "1 times a rate was NaN, infinite or negative" in str(rx.describe(run.state))
+    assert run.faults == 1
 
 
 def test_a_rate_scaled_beyond_float32_stays():
@@ -128,7 +128,7 @@ def test_a_rate_scaled_beyond_float32_stays():
     assert run.read == np.float32(5e29)
     run.scale(1e30)
     assert run.update() == run.read == np.float32(5e29)
-    assert "1 times a rate was NaN, infinite or negative" in str(rx.describe(run.state))
+    assert run.faults == 1
 
 
 def test_a_schedule_that_would_carry_a_value_beyond_float32_stays():

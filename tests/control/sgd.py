@@ -43,5 +43,12 @@ class Run:
     reset = functools.partialmethod(change, rx.reset_learning_rate)
 
     @property
+    def faults(self):
+        """How often a rate was left out because it was none."""
+        faults = int(self.state.body.faults)
+        assert ("a rate was NaN, infinite or negative" in str(rx.describe(self.state))) == (faults > 0)
+        return faults
+
+    @property
     def read(self):
         return rx.learning_rate(self.state)

@@ -135,7 +135,7 @@ def test_where_a_foreign_schedule_gives_no_rate_the_previous_stays(bad):
     run = Run(bad_at(3, bad))
     rates = [float(run.update()) for _ in range(6)]
     np.testing.assert_allclose(rates, [0.5, 0.25, 0.5 / 3, 0.5 / 3, 0.1, 0.5 / 6], rtol=1e-6)
-    assert "1 times a rate was NaN, infinite or negative" in str(rx.describe(run.state))
+    assert run.faults == 1
 
 
 def test_a_foreign_schedule_that_is_nan_at_first_gives_zero():
@@ -160,9 +160,8 @@ def test_optax_polynomial_at_its_end_leaves_a_rate():
     state, rates = train(run.state)
     assert np.all(np.isfinite(rates))
     np.testing.assert_allclose(rates[-1], 0.1, rtol=0.2)
-    faults = int(state.body.faults)
-    assert faults in {0, 20}
-    assert (f"{faults} times a rate was NaN" in str(rx.describe(state))) == (faults > 0)
+    run.state = state
+    assert run.faults in {0, 20}
 
 
 @pytest.mark.parametrize(

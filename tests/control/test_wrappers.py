@@ -159,6 +159,16 @@ def test_multi_steps_hears_the_last_micro_batch_only():
     np.testing.assert_allclose(run.read, 0.2, rtol=1e-6)
 
 
+def test_multi_steps_as_a_plain_transformation_in_a_chain_hears_nothing():
+    """optax.MultiSteps.gradient_transformation hides that it takes extra arguments, so optax.chain drops them; describe says so."""
+    run = Run(rx.Constant(1.0) * PLATEAU, wrap=lambda tx: optax.chain(optax.MultiSteps(tx, 1).gradient_transformation()))
+    assert [float(run.update(value=1.0)) for _ in range(3)] == [1, 1, 1]
+    assert "has heard nothing of 'value' in 3 updates" in str(rx.describe(run.state))
+    run.observe(value=1.0)
+    run.observe(value=1.0)
+    assert run.update() == 0.5
+
+
 def test_a_skipped_update_is_none():
     """Where optax.apply_if_finite skips an update, neither the count nor a policy moves, and the rate read is that of the last one."""
     tx = optax.apply_if_finite(rx.control(optax.sgd, rx.Linear(1.0, 0.0, 10) * PLATEAU), max_consecutive_errors=5)
