@@ -75,6 +75,7 @@ def test_only_the_part_in_charge_hears():
         (rx.Cosine(1.0, 20).clip(0.1), 20),
         (rx.Join([rx.Cosine(1.0, 90), rx.Linear(1.0, 0.0, 5)], [10]), 15),
         (rx.Join([rx.Cosine(1.0, 90), 1.0], [10]), None),
+        (rx.Join([1.0, rx.Cosine(1.0, 90), rx.Linear(1.0, 0.0, 5)], [10, 20]), 25),
         (rx.Constant(1.0) * rx.Groups({"a": rx.Cosine(1.0, 7), "b": rx.Linear(1.0, 0.0, 9), "c": 1.0}), 9),
         (rx.ReduceOnPlateau(), None),
     ],
