@@ -122,6 +122,16 @@ def test_other_rules(make, message):
         make()
 
 
+def test_some_arguments_may_be_traced_and_others_not():
+    """A rule on several arguments is checked where all of them are known."""
+
+    def value(total_steps):
+        return rx.WarmupStableDecay(1.0, 2, 4, total_steps)(9)
+
+    np.testing.assert_array_equal(jax.vmap(value)(jnp.array([10, 11])), [0.25, 0.5])
+    np.testing.assert_array_equal(rx.WarmupStableDecay(1.0, 2, 4, np.array([10, 11]))(9), [0.25, 0.5])
+
+
 def test_a_schedule_just_long_enough_is_fine():
     assert rx.WarmupStableDecay(0.1, 4, 6, 10).total_steps == 10
     assert rx.Constant(0.1).clip(0.25, 0.25)(0) == 0.25

@@ -258,6 +258,14 @@ def test_observations_of_other_metrics_change_nothing():
     assert policy.observe(state, jnp.int32(0), {"value": jnp.float32(1.0)}) is state
 
 
+def test_counters_stop_at_the_largest_int32():
+    policy, largest = rx.ReduceOnPlateau(), 2**31 - 1
+    state = policy.init()._replace(observations=jnp.int32(largest - 1), nonfinite=jnp.int32(largest - 1))
+    for value in (1.0, np.nan, 1.0, np.nan):
+        state = policy.observe(state, jnp.int32(0), {"value": jnp.float32(value)})
+    assert (int(state.observations), int(state.nonfinite)) == (largest, largest)
+
+
 def test_words_on_its_state():
     policy = rx.ReduceOnPlateau(monitor="val_loss", patience=3, cooldown=2, accumulation_size=1, rtol=0.25, atol=1.0)
     before = policy.start()._replace(best_value=jnp.float32(4.0), plateau_count=jnp.int32(2))
