@@ -109,6 +109,7 @@ def test_a_traced_value():
     np.testing.assert_allclose(rates(run, 2), [0.2, 0.18], rtol=1e-6)
     run.state = jax.jit(rx.reset_learning_rate)(run.state)
     assert run.read == np.float32(0.8)
+    assert run.faults == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
@@ -116,6 +117,7 @@ def test_a_traced_value():
 def test_a_traced_value_that_is_no_rate_is_left_out_and_counted(function, bad):
     run = Run(LINE)
     run.set(0.5)
+    assert run.faults == 0
     run.state = jax.jit(function)(run.state, jnp.float32(bad))
     assert run.read == 0.5
     np.testing.assert_allclose(rates(run, 2), [0.5, 0.45], rtol=1e-6)
@@ -177,6 +179,13 @@ def test_one_group_is_changed_and_the_others_are_not():
     np.testing.assert_allclose(list(run.update().values()), [0.35, 0.15, 0.0], rtol=1e-6)
     run.reset()
     np.testing.assert_allclose(list(run.update().values()), [0.5, 0.25, 0.0], rtol=1e-6)
+
+
+def test_a_traced_value_that_is_no_rate_leaves_its_group_alone():
+    run = groups()
+    run.state = jax.jit(lambda state, value: rx.set_learning_rate(state, value, group="b"))(run.state, jnp.float32(np.nan))
+    assert run.faults == 1
+    np.testing.assert_allclose(list(run.update().values()), [1.0, 0.5, 0.0])
 
 
 def test_a_group_must_be_named_to_be_set():
