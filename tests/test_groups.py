@@ -131,17 +131,13 @@ def test_the_value_of_a_dict_is_a_parameter_and_of_a_variable_is_not():
 
 def test_parameters_that_match_no_group_are_listed():
     groups = rx.Groups({"head/*": 1.0})
-    with pytest.raises(
-        rx.GroupError, match=r"add a pattern, or rest=: linear/bias, linear/kernel, norm/bias, norm/scale\.$"
-    ):
+    with pytest.raises(rx.GroupError, match=r"add a pattern, or rest=: linear/bias, linear/kernel, norm/bias, norm/scale\.$"):
         rx.control(optax.sgd, groups).init(linen())
 
 
 def test_parameters_that_match_several_groups_are_listed_with_them():
     groups = rx.Groups({"head/*": 1.0, "*/bias": 0.5}, rest=1.0)
-    with pytest.raises(
-        rx.GroupError, match=r"make the patterns exclude each other: head/bias \(head/\*, \*/bias\)\.$"
-    ):
+    with pytest.raises(rx.GroupError, match=r"make the patterns exclude each other: head/bias \(head/\*, \*/bias\)\.$"):
         rx.control(optax.sgd, groups).init(linen())
 
 
@@ -170,6 +166,7 @@ def test_a_long_list_is_cut():
     [
         (({},), r"rates must map at least one pattern, a text such as 'head/\*', to a rate; got \{\}"),
         (({3: 0.1},), r"rates must map at least one pattern.*got \{3: 0\.1\}"),
+        (({"a": 0.1, 3: 0.1},), r"rates must map at least one pattern.*got \{'a': 0\.1, 3: 0\.1\}"),
         (({"": 0.1},), r"rates must map at least one pattern.*got \{'': 0\.1\}"),
         ((["head/*"],), r"rates must map at least one pattern.*got \['head/\*'\]"),
         (({"a": -1.0},), r"Constant: value must be a finite number in \[0, inf\), got -1\.0"),

@@ -138,6 +138,13 @@ def test_where_a_foreign_schedule_gives_no_rate_the_previous_stays(bad):
     assert run.faults == 1
 
 
+def test_one_group_without_a_rate_keeps_its_own():
+    run = Run(rx.Constant(1.0) * rx.Groups({"a": bad_at(1, jnp.nan), "b": rx.Linear(0.5, 0.0, 2)}), names="ab")
+    rates = [list(run.update().values()) for _ in range(3)]
+    np.testing.assert_allclose(rates, [[0.5, 0.5], [0.5, 0.25], [0.5 / 3, 0.0]], rtol=1e-6)
+    assert run.faults == 1
+
+
 def test_a_foreign_schedule_that_is_nan_at_first_gives_zero():
     run = Run(bad_at(0, jnp.nan))
     assert run.read == 0
