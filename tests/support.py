@@ -39,6 +39,12 @@ def assert_within(got: Any, want: Any, limit: float) -> None:
         assert np.all(off <= allowed), f"{path}: {off.max()} ulp, {a} instead of {b}"
 
 
+def assert_close(got: Any, want: Any, rtol: float = 1e-4) -> None:
+    """Assert that what two differently compiled programs computed in many steps agrees to `rtol`, or as nearly around 0."""
+    for path, a, b in _pairs(got, want):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 10, err_msg=path)
+
+
 def assert_identical(got: Any, want: Any) -> None:
     """Assert that two trees agree in structure, shapes, dtypes and every bit."""
     for path, a, b in _pairs(got, want):

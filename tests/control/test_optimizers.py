@@ -19,7 +19,7 @@ from tests.control.optimizers import (
     train,
     usual_rate,
 )
-from tests.support import assert_within
+from tests.support import assert_close, assert_within
 
 # A Python rate is folded into another constant here: 1 - 1 / sqrt(1 + rate**2) in float64, ours in float32.
 ULPS = {"fromage": 8}
@@ -58,7 +58,7 @@ def test_a_schedule_is_followed_as_by_the_optimizer_alone(name):
     assert rx.learning_rate(states[-1]) == jax.jit(rate)(jnp.int32(2))
     if name not in WITHOUT_SCHEDULES:
         want, _ = train(name, alone(name, rate), params, jit=True)
-        assert_within(got, want, 4)
+        assert_close(got, want, 1e-5)
     other, _ = train(name, controlled(name, usual_rate(name)), params, jit=True)
     assert moved(got, other) > 0
 

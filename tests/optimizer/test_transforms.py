@@ -12,7 +12,7 @@ from flax import nnx
 
 import rheostax as rx
 from tests.optimizer.training import CLASSES, PLATEAU, Model, X, Y, arrays, make, step, weights
-from tests.support import assert_identical, assert_within, counting
+from tests.support import assert_close, assert_identical, assert_within, counting
 
 each_class = pytest.mark.parametrize("cls", CLASSES)
 RATE = rx.Warmup(3) * rx.Cosine(0.25, 40) * PLATEAU * rx.ReduceOnPlateau(patience=2, factor=0.9)
@@ -99,7 +99,7 @@ def test_lax_scan_over_split_state(cls):
         looped.append(rx.learning_rate(reference[1]))
     assert_within(rates, jnp.stack(looped), 4)
     nnx.update((model, optimizer), state)
-    np.testing.assert_allclose(weights(model)["head"]["kernel"], weights(reference[0])["head"]["kernel"], rtol=1e-3)
+    assert_close(weights(model)["head"], weights(reference[0])["head"], 1e-2)
 
 
 @each_class
@@ -163,7 +163,7 @@ def test_a_population_under_nnx_vmap(cls):
     for _ in range(3):
         step(alone, optimizer, X, Y)
         rx.observe(optimizer, val_loss=1.0)
-    np.testing.assert_allclose(models.head.kernel[1], alone.head.kernel[...], rtol=1e-3)
+    assert_close(models.head.kernel[1], alone.head.kernel[...], 1e-2)
 
 
 @each_class
