@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from rheostax._check import as_scalar, did_you_mean
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, walk
+from rheostax._twofloat import TwoFloat, lift, lower, where
 from rheostax.errors import StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
 
@@ -20,8 +21,8 @@ __all__ = ["Body", "ControlState", "Manual", "as_metrics", "monitored", "require
 class Manual(NamedTuple):
     """Changes by hand: the rate is `value * (expression / reference)`, or `value` itself while pinned. Per group."""
 
-    value: jax.Array  # float32
-    reference: jax.Array  # float32: the expression's value when `value` was set
+    value: TwoFloat
+    reference: TwoFloat  # the expression's value when `value` was set
     pinned: jax.Array  # int32: 0 or 1
 
 
@@ -40,8 +41,8 @@ class Body(NamedTuple):
         Where that is no finite number >= 0 (a foreign schedule can give such, and a change by hand can overflow), the
         previous rate stays in effect.
         """
-        base = self.rate.evaluate(self.observed, self.count)
-        value = jnp.where(self.manual.pinned > 0, self.manual.value, self.manual.value * (base / self.manual.reference))
+        base, manual = self.rate.evaluate(self.observed, self.count), self.manual
+        value = where(manual.pinned > 0, manual.value, manual.value * (base / manual.reference)).high
         good = jnp.isfinite(value) & (value >= 0)
         value = jnp.where(good, value, previous)
         groups = groups_of(self.rate)
@@ -65,11 +66,11 @@ class ControlState(NamedTuple):
     @classmethod
     def create(cls, rate: LearningRate) -> ControlState:
         """Return the state before the first update, without an inner state; its buffers are shared with nothing."""
-        ones = jnp.ones(_shape(rate), jnp.float32)
-        manual = Manual(ones, ones, jnp.zeros(ones.shape, jnp.int32))
-        body = Body(jnp.int32(0), jnp.int32(0), manual, rate.init(), rate)
+        nothing = jnp.zeros(_shape(rate), jnp.float32)
+        manual = Manual(TwoFloat.of(nothing + 1), TwoFloat.of(nothing + 1), nothing.astype(jnp.int32))
+        body = Body(jnp.int32(0), jnp.int32(0), manual, rate.init(), lower(rate))
         floats, ints, layout = pack(body)
-        state = cls(jnp.zeros(ones.shape, jnp.float32), floats, ints, (), layout)
+        state = cls(nothing, floats, ints, (), layout)
         first, _ = state.body.effective(state.learning_rate)
         return state._replace(learning_rate=first)
 
@@ -84,6 +85,14 @@ class ControlState(NamedTuple):
         if layout != self.layout:
             raise StateError("A node changed the structure, shape or dtype of its state; they must stay as init() made them.")
         return self._replace(floats=floats, ints=ints, **changes)
+
+    def fetch(self) -> Body:
+        """Return the scalars on the host, for reading: arrays of numpy, and the expression as it was written."""
+        if self.floats.ndim != 1:
+            one = "jax.tree.map(lambda x: x[i], state)"
+            raise StateError(f"This state is a batch of states, as jax.vmap makes it; look at one of them: {one}.")
+        body: Body = jax.device_get(self.body)
+        return body._replace(rate=lift(body.rate))
 
     @property
     def groups(self) -> tuple[str, ...] | None:

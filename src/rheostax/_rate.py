@@ -24,6 +24,7 @@ import numpy as np
 
 from rheostax import _check
 from rheostax._node import node, show, static
+from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
 
 __all__ = [
@@ -67,8 +68,8 @@ class LearningRate(abc.ABC):
         return tuple(child.observe(part, count, metrics) for child, part in zip(self.children(), state, strict=True))
 
     @abc.abstractmethod
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
-        """Return the value at `count` (`int32`, any shape): `float32`, of count's shape."""
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
+        """Return the value at `count` (`int32`, any shape), of count's shape; its `high` is the value as float32."""
 
     @property
     def horizon(self) -> int | None:
@@ -92,7 +93,7 @@ class LearningRate(abc.ABC):
                 f"{self!r} reacts to metrics, so a count alone doesn't give its value. "
                 "Use rx.control(optimizer, learning_rate) to train with it, rx.simulate to look at it."
             )
-        return self.evaluate(self.init(), as_count(count))
+        return self.evaluate(self.init(), as_count(count)).high
 
     def __mul__(self, other: RateLike) -> LearningRate:
         return Product(_factors(self) + _factors(as_learning_rate(other)))
@@ -121,11 +122,11 @@ class Schedule(LearningRate):
     """A learning rate that is a pure function of the count. Subclasses say how in `at(count)`."""
 
     @abc.abstractmethod
-    def at(self, count: jax.Array) -> jax.Array:
-        """Return the value at `count` (`int32`, >= 0): `float32` of count's shape."""
+    def at(self, count: jax.Array) -> TwoFloat | jax.Array:
+        """Return the value at `count` (`int32`, >= 0), of count's shape: as `float32`, or more exactly as a `TwoFloat`."""
 
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
-        return self.at(count)
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
+        return TwoFloat.of(self.at(count))
 
 
 @node
@@ -148,8 +149,9 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         _check.number(self, "value")
 
-    def at(self, count: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(jnp.float32(self.value), jnp.shape(count))
+    def at(self, count: jax.Array) -> TwoFloat:
+        value = TwoFloat.of(self.value)
+        return TwoFloat(jnp.broadcast_to(value.high, jnp.shape(count)), jnp.broadcast_to(value.low, jnp.shape(count)))
 
 
 @node
@@ -186,7 +188,7 @@ class Product(LearningRate):
     def children(self) -> tuple[LearningRate, ...]:
         return self.factors
 
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
         values = (factor.evaluate(part, count) for factor, part in zip(self.factors, state, strict=True))
         return functools.reduce(operator.mul, values)
 
@@ -219,9 +221,13 @@ class Clip(LearningRate):
     def children(self) -> tuple[LearningRate, ...]:
         return (self.rate,)
 
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
-        value = jnp.maximum(self.rate.evaluate(state[0], count), jnp.float32(self.min_value))
-        return value if self.max_value is None else jnp.minimum(value, jnp.float32(self.max_value))
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
+        value, low = self.rate.evaluate(state[0], count), TwoFloat.of(self.min_value)
+        value = where((value - low).high < 0, low, value)
+        if self.max_value is None:
+            return value
+        high = TwoFloat.of(self.max_value)
+        return where((value - high).high > 0, high, value)
 
     @property
     def horizon(self) -> int | None:
@@ -235,7 +241,7 @@ class Clip(LearningRate):
 
 
 def _is_zero(value: Any) -> bool:
-    return not isinstance(value, jax.core.Tracer) and np.ndim(value) == 0 and float(value) == 0.0
+    return isinstance(value, float) and value == 0.0
 
 
 def _factors(rate: LearningRate) -> tuple[LearningRate, ...]:

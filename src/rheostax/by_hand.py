@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from rheostax._check import as_scalar
 from rheostax._control_state import ControlState, Manual
+from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
 from rheostax.state import apply, controls, opt_state, rates_by_group, require_group, run
 
@@ -84,24 +85,25 @@ def reset_learning_rate(x: Any, *, group: str | None = None) -> Any:
     return _by_hand(x, "value", 1.0, group, _reset)
 
 
-Hand = Callable[[Manual, jax.Array, jax.Array], Manual]  # (changes so far, value, the expression now) -> changes
+Hand = Callable[[Manual, jax.Array, TwoFloat], Manual]  # (changes so far, value, the expression now) -> changes
 
 
-def _set(manual: Manual, value: jax.Array, base: jax.Array) -> Manual:
-    usable = jnp.isfinite(base) & (base > 0)
-    return Manual(jnp.broadcast_to(value, base.shape), jnp.where(usable, base, 1.0), (~usable).astype(jnp.int32))
+def _set(manual: Manual, value: jax.Array, base: TwoFloat) -> Manual:
+    usable = jnp.isfinite(base.high) & (base.high > 0)
+    return Manual(TwoFloat.of(jnp.broadcast_to(value, usable.shape)), where(usable, base, 1.0), (~usable).astype(jnp.int32))
 
 
-def _pin(manual: Manual, value: jax.Array, base: jax.Array) -> Manual:
+def _pin(manual: Manual, value: jax.Array, base: TwoFloat) -> Manual:
     return _set(manual, value, base)._replace(pinned=jnp.ones_like(manual.pinned))
 
 
-def _scale(manual: Manual, value: jax.Array, base: jax.Array) -> Manual:
+def _scale(manual: Manual, value: jax.Array, base: TwoFloat) -> Manual:
     return manual._replace(value=manual.value * value)
 
 
-def _reset(manual: Manual, value: jax.Array, base: jax.Array) -> Manual:
-    return Manual(jnp.ones_like(base), jnp.ones_like(base), jnp.zeros_like(manual.pinned))
+def _reset(manual: Manual, value: jax.Array, base: TwoFloat) -> Manual:
+    one = TwoFloat.of(jnp.ones_like(base.high))
+    return Manual(one, one, jnp.zeros_like(manual.pinned))
 
 
 def _by_hand(x: Any, name: str, value: Any, group: str | None, hand: Hand) -> Any:
@@ -135,7 +137,7 @@ def _change_by_hand(state: ControlState, value: jax.Array, chosen: Any, hand: Ha
     body = state.body
     base = body.rate.evaluate(body.observed, body.count)
     new = hand(body.manual, value, base)
-    good = jnp.isfinite(new.value) & (new.value >= 0)  # a traced value couldn't be checked before, and factors can overflow
+    good = jnp.isfinite(new.value.high) & (new.value.high >= 0)  # a traced value couldn't be checked before, and factors can overflow
     manual = jax.tree.map(lambda n, o: jnp.where(jnp.array(chosen) & good, n, o), new, body.manual)
     body = body._replace(manual=manual, faults=body.faults + jnp.any(jnp.array(chosen) & ~good).astype(jnp.int32))
     return state.replace(body, learning_rate=body.effective(state.learning_rate)[0])

@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import Body, ControlState
 from rheostax._rate import LearningRate, Product, as_learning_rate
 from rheostax._words import counted, plain, say
-from rheostax.errors import StateError
 from rheostax.groups import group_names
 from rheostax.policies._policy import Policy, policies
 from rheostax.state import controls, opt_state
@@ -106,11 +105,7 @@ def describe(x: Any) -> Description | Descriptions:
 
 
 def _describe(name: str, state: ControlState) -> Description:
-    if state.floats.ndim != 1:
-        raise StateError(
-            "This state is a batch of states, as jax.vmap makes it; describe one of them: jax.tree.map(lambda x: x[i], state)."
-        )
-    body: Body = jax.device_get(state.body)
+    body = state.fetch()
     following, _ = state.body.effective(state.learning_rate)
     names = group_names(body.rate)
 
@@ -126,7 +121,7 @@ def _describe(name: str, state: ControlState) -> Description:
 
 def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterator[Part]:
     if not isinstance(rate, Product):
-        value = plain(rate.evaluate(state, jax.numpy.int32(count)))
+        value = plain(rate.evaluate(state, jnp.int32(count)).high)
         if isinstance(rate, Policy):
             yield Part(repr(rate), depth, value, rate.status(state.own), rate.monitor, int(state.observations), int(state.nonfinite))
         else:
@@ -152,8 +147,8 @@ def _notes(body: Body) -> Iterator[str]:
     count = int(body.count)
     if np.any(body.manual.pinned):
         yield "the rate is pinned by hand; reset_learning_rate gives it back to schedule and policies"
-    elif np.any(body.manual.value != body.manual.reference):
-        yield f"the rate was changed by hand: {say(plain(body.manual.value / body.manual.reference))} times what the expression gives"
+    elif np.any((factor := (body.manual.value / body.manual.reference).high) != 1):
+        yield f"the rate was changed by hand: {say(plain(factor))} times what the expression gives"
     horizon = body.rate.horizon
     if horizon is not None and count > horizon:
         yield f"the schedule ended at count {horizon:,}; the rate has stayed where it was since"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from rheostax._node import node, show, static
 from rheostax._rate import Constant, LearningRate, as_learning_rate, walk
+from rheostax._twofloat import TwoFloat, stack
 from rheostax.errors import ArgumentError, GroupError
 
 __all__ = ["Groups", "group_names", "groups_of", "parameter_paths"]
@@ -67,8 +67,8 @@ class Groups(LearningRate):
     def children(self) -> tuple[LearningRate, ...]:
         return self.rates
 
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
-        return jnp.stack([rate.evaluate(part, count) for rate, part in zip(self.rates, state, strict=True)], axis=-1)
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
+        return stack([rate.evaluate(part, count) for rate, part in zip(self.rates, state, strict=True)])
 
     @property
     def horizon(self) -> int | None:

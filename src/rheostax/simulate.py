@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import monitored, require_known
-from rheostax._packing import pack
 from rheostax._rate import LearningRate, RateLike, as_learning_rate
+from rheostax._twofloat import lower
 from rheostax.errors import ArgumentError
 
 __all__ = ["simulate"]
@@ -49,8 +49,7 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
         raise ArgumentError(f"simulate: observations must map a metric's name to its values, got {type(observations).__name__}.")
     require_known(observations, known)
     streams = {name: _stream(name, observations[name], int(steps)) for name in known if name in observations}
-    floats, ints, layout = pack(rate)
-    return np.asarray(_scan(layout.unpack(floats, ints), int(steps), streams))
+    return np.asarray(_scan(lower(rate), int(steps), streams))
 
 
 @np.errstate(over="ignore")  # what is too large for float32 is infinite, and left out as such
@@ -76,6 +75,6 @@ def _scan(rate: LearningRate, steps: int, streams: dict[str, jax.Array]) -> jax.
         for name, value in metrics.items():
             seen = rate.observe(state, count, {name: value})
             state = jax.tree.map(functools.partial(jnp.where, ~jnp.isnan(value)), seen, state)
-        return state, rate.evaluate(state, count)
+        return state, rate.evaluate(state, count).high
 
     return jax.lax.scan(update, rate.init(), (jnp.arange(steps, dtype=jnp.int32), streams))[1]

@@ -61,7 +61,7 @@ def _check_memory(rows):
     assert rows["Variables of rx.Optimizer, schedule x plateau"]["value"] == 1
     assert rows["Variables of nnx.Optimizer, adam + optax plateau"]["value"] == 1 + (1 + 2 * 6) + 6
     peaks = [row for name, row in rows.items() if name.startswith("peak")]
-    assert [round(row["value"], 2) for row in peaks if "rx.control" in row["name"]] in ([1.0], [])
+    assert all(row["value"] == pytest.approx(1, abs=0.03) for row in peaks if "rx.control" in row["name"])  # the workload is tiny
 
 
 def _check_targets_of(count):

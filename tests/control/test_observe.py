@@ -170,7 +170,7 @@ def test_a_batch_of_states_is_changed_under_vmap_only():
     states = jax.vmap(tx.init)(jnp.ones((3, 2)))
     with pytest.raises(rx.StateError, match=r"batch of states, as jax\.vmap makes it; change it under jax\.vmap too"):
         rx.observe(states, value=1.0)
-    with pytest.raises(rx.StateError, match=r"batch of states.*describe one of them"):
+    with pytest.raises(rx.StateError, match=r"batch of states.*look at one of them"):
         rx.describe(states)
     changed = jax.vmap(lambda state, value: rx.observe(state, value=value))(states, jnp.arange(3.0))
     np.testing.assert_array_equal(jax.vmap(lambda state: state.body.observed[1].last)(changed), np.arange(3.0))

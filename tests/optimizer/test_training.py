@@ -49,21 +49,6 @@ def test_any_filter_says_what_is_trained(wrt):
     assert_identical(want["norm"], weights(Model(nnx.Rngs(0)))["norm"])
 
 
-@pytest.mark.parametrize("graph", [True, False])
-def test_graph_and_tree_mode(graph):
-    trained = []
-    for cls in CLASSES:
-        model = nnx.Linear(4, 1, rngs=nnx.Rngs(0))
-        optimizer = cls(model, rx.control(optax.adam, 0.05), wrt=nnx.Param, graph=graph)
-        jitted = nnx.jit(step, graph=graph)
-        for _ in range(3):
-            jitted(model, optimizer, X, Y)
-        trained.append(weights(model))
-        assert rx.learning_rate(optimizer) == np.float32(0.05)
-        assert int(rx.describe(optimizer).count) == 3
-    assert_identical(trained[0], trained[1])
-
-
 def test_the_updates_are_returned_as_by_nnx_optimizer():
     results = []
     for cls in CLASSES:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax._rate import LearningRate, Metrics, walk
+from rheostax._twofloat import TwoFloat
 
 __all__ = ["Observed", "Policy", "policies"]
 
@@ -68,8 +69,8 @@ class Policy(LearningRate):
             last=jnp.where(good, value, state.last),
         )
 
-    def evaluate(self, state: Observed, count: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(state.own.scale, jnp.shape(count))
+    def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
+        return TwoFloat.of(jnp.broadcast_to(state.own.scale, jnp.shape(count)))
 
 
 def _increment(counter: jax.Array, when: jax.Array) -> jax.Array:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -56,7 +55,7 @@ def decisions(before: ControlState, after: ControlState) -> list[Decision]:
     Returns:
         The decisions, in the order in which the policies are written.
     """
-    return _compare(jax.device_get(before.body), jax.device_get(after.body))
+    return _compare(before.fetch(), after.fetch())
 
 
 def decisions_of(before: ControlState, floats: Any, ints: Any) -> list[Decision]:
@@ -76,11 +75,8 @@ def decisions_of(before: ControlState, floats: Any, ints: Any) -> list[Decision]
     moved = np.zeros(len(floats) - 1, bool)
     for _, seen in policies(history.rate, history.observed):
         moved |= seen.own.scale[1:] != seen.own.scale[:-1]
-    found = []
-    for i in np.flatnonzero(moved):
-        old, new = (before.layout.unpack(floats[k], ints[k]) for k in (i, i + 1))
-        found += _compare(old, new)
-    return found
+    states = ((before._replace(floats=floats[k], ints=ints[k]) for k in (i, i + 1)) for i in np.flatnonzero(moved))
+    return [decision for old, new in states for decision in decisions(old, new)]
 
 
 def _compare(before: Body, after: Body) -> list[Decision]:
@@ -108,8 +104,7 @@ def _compare(before: Body, after: Body) -> list[Decision]:
 def _rate(body: Body, count: Any) -> Rates:
     """Return the rate that the update at `count` uses."""
     names = group_names(body.rate)
-    arrays: Body = jax.tree.map(jnp.asarray, body._replace(count=count))
-    value, _ = arrays.effective(jnp.float32(0.0))
+    value, _ = body._replace(count=jnp.int32(count)).effective(jnp.float32(0.0))
     return dict(zip(names, plain(value), strict=True)) if names else plain(value)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Weights", "between", "straight"]
+from rheostax._twofloat import TwoFloat, half_cosine, product_with_tiny, ratio, where
 
-Weights = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+__all__ = ["Weights", "between", "cosine", "straight"]
+
+Weights = Callable[[TwoFloat, TwoFloat], tuple[TwoFloat, TwoFloat]]
 
 
-def between(start: Any, end: Any, steps: Any, count: jax.Array, weights: Weights) -> jax.Array:
+def between(start: Any, end: Any, steps: Any, count: jax.Array, weights: Weights) -> TwoFloat:
     """Go from `start` at count 0 to `end` at count `steps`, and stay there.
 
     Args:
@@ -26,20 +28,31 @@ def between(start: Any, end: Any, steps: Any, count: jax.Array, weights: Weights
         end: Value at and after count `steps`, exactly.
         steps: Length in updates, >= 1.
         count: `int32`, >= 0.
-        weights: Takes the elapsed part count / steps and the part left, 1 - count / steps, each exact to float32 however
-            small it is; returns the fraction of the way done and the fraction of the way left, whose sum is 1.
+        weights: Takes the elapsed part count / steps and the part left, 1 - count / steps, each exact however small it is;
+            returns the fraction of the way done and the fraction of the way left, whose sum is 1.
 
     Returns:
-        `float32` of count's shape.
+        A number of count's shape.
     """
-    start, end, steps = jnp.float32(start), jnp.float32(end), jnp.int32(steps)
+    start, end, steps = TwoFloat.of(start), TwoFloat.of(end), jnp.int32(steps)
     done = jnp.minimum(count, steps)
     left = steps - done
-    way_done, way_left = weights(*(part.astype(jnp.float32) / steps.astype(jnp.float32) for part in (done, left)))
-    value = jnp.where(start < end, start + (end - start) * way_done, end + (start - end) * way_left)
-    return jnp.where(left == 0, end, jnp.where(done == 0, start, value))
+    near = ratio(jnp.minimum(done, left), steps)
+    far = 1.0 - near
+    way_done, way_left = weights(where(done < left, near, far), where(done < left, far, near))
+    rising = start.high < end.high
+    low, high, way = where(rising, start, end), where(rising, end, start), where(rising, way_done, way_left)
+    value = low + product_with_tiny(high - low, way)
+    return where(left == 0, end, where(done == 0, start, value))
 
 
-def straight(done: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array]:
+def straight(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
     """Weigh a straight line."""
     return done, left
+
+
+def cosine(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
+    """Weigh half a cosine: (1 - cos(pi * done)) / 2 and (1 + cos(pi * done)) / 2, each without cancellation."""
+    early = done.high < left.high
+    near = half_cosine(where(early, done, left))
+    return where(early, near, 1.0 - near), where(early, 1.0 - near, near)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
-import jax.numpy as jnp
 
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
-from rheostax.schedules._progress import between
+from rheostax._twofloat import TwoFloat
+from rheostax.schedules._progress import between, cosine
 
 __all__ = ["Cosine"]
 
@@ -48,15 +46,9 @@ class Cosine(Schedule):
         _check.whole(self, "decay_steps")
         _check.number(self, "end_value")
 
-    def at(self, count: jax.Array) -> jax.Array:
-        return between(self.init_value, self.end_value, self.decay_steps, count, half_cosine)
+    def at(self, count: jax.Array) -> TwoFloat:
+        return between(self.init_value, self.end_value, self.decay_steps, count, cosine)
 
     @property
     def horizon(self) -> int | None:
         return int(self.decay_steps)
-
-
-def half_cosine(done: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Weigh half a cosine: (1 - cos(pi x)) / 2 of each part, without cancellation."""
-    quarter = jnp.float32(math.pi / 2)
-    return jnp.square(jnp.sin(quarter * done)), jnp.square(jnp.sin(quarter * left))

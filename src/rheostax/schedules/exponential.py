@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
+from rheostax._twofloat import TwoFloat, exp, log, ratio, where
 
 __all__ = ["Exponential"]
 
@@ -43,27 +40,17 @@ class Exponential(Schedule):
     transition_steps: int
     decay_rate: float
     end_value: float = 0.0
-    log_rate: tuple[Any, Any] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
         _check.whole(self, "transition_steps")
         _check.number(self, "decay_rate", high=1.0, low_open=True, high_open=False, advice="A rate above 1 would grow without bound.")
         _check.number(self, "end_value")
-        object.__setattr__(self, "log_rate", _log(self.decay_rate))
 
-    def at(self, count: jax.Array) -> jax.Array:
-        high, low = self.log_rate
-        periods = count.astype(jnp.float32) / jnp.float32(self.transition_steps)
-        value = jnp.float32(self.init_value) * jnp.exp(periods * jnp.float32(high) + periods * jnp.float32(low))
-        return jnp.maximum(value, jnp.float32(self.end_value))
-
-
-def _log(rate: Any) -> tuple[Any, Any]:
-    """Return log(rate) as a sum of two float32, so that float64 precision survives in a float32 state."""
-    if isinstance(rate, jax.core.Tracer):
-        return jnp.log(rate), jnp.zeros_like(rate)
-    log = np.log(np.asarray(rate, np.float64))
-    high = log.astype(np.float32)
-    low = (log - high).astype(np.float32)
-    return (float(high), float(low)) if log.ndim == 0 else (jnp.asarray(high), jnp.asarray(low))
+    def at(self, count: jax.Array) -> TwoFloat:
+        start, end = TwoFloat.of(self.init_value), TwoFloat.of(self.end_value)
+        periods = ratio(count, jnp.int32(self.transition_steps))
+        # One exponential of a sum instead of a product: the smallest floats have no room for a product's error terms.
+        decayed = exp(log(where(start.high > 0, start, 1.0)) + periods * log(TwoFloat.of(self.decay_rate)))
+        value = where((count == 0) | (start.high == 0), start, decayed)
+        return where(value.high < end.high, end, value)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
+from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
 
 __all__ = ["Join"]
@@ -67,11 +68,11 @@ class Join(LearningRate):
             parts.append(jax.tree.map(lambda n, o, i=i: jnp.where(part == i, n, o), new, old))
         return tuple(parts)
 
-    def evaluate(self, state: Any, count: jax.Array) -> jax.Array:
+    def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
         counts = self._local_counts(count)
         value = self.rates[0].evaluate(state[0], counts[0])
         for boundary, rate, part, local in zip(self.boundaries, self.rates[1:], state[1:], counts[1:], strict=True):
-            value = jnp.where(count >= boundary, rate.evaluate(part, local), value)
+            value = where(count >= boundary, rate.evaluate(part, local), value)
         return value
 
     @property

@@ -7,6 +7,7 @@ import jax
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
+from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import between, straight
 
 __all__ = ["Linear"]
@@ -43,7 +44,7 @@ class Linear(Schedule):
         _check.number(self, "end_value")
         _check.whole(self, "transition_steps")
 
-    def at(self, count: jax.Array) -> jax.Array:
+    def at(self, count: jax.Array) -> TwoFloat:
         return between(self.init_value, self.end_value, self.transition_steps, count, straight)
 
     @property

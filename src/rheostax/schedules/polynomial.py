@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
+from rheostax._twofloat import TwoFloat, exp, expm1, log, log1p, where
 from rheostax.schedules._progress import between
 
 __all__ = ["Polynomial"]
@@ -47,14 +47,12 @@ class Polynomial(Schedule):
         _check.number(self, "power", low_open=True)
         _check.whole(self, "transition_steps")
 
-    def at(self, count: jax.Array) -> jax.Array:
-        power = jnp.float32(self.power)
-
-        def weights(done: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def at(self, count: jax.Array) -> TwoFloat:
+        def weights(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
             # left**power and its complement, each from the part that is smaller and thus the more exact
-            early = done < left
-            log = power * jnp.where(early, jnp.log1p(-done), jnp.log(left))
-            return -jnp.expm1(log), jnp.where(early, jnp.exp(log), jnp.power(left, power))
+            early, power = done.high < left.high, TwoFloat.of(self.power)
+            exponent = power * where(early, log1p(-done), log(where(left.high > 0, left, 1.0)))
+            return -expm1(exponent), exp(exponent)
 
         return between(self.init_value, self.end_value, self.transition_steps, count, weights)
 

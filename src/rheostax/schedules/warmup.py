@@ -7,6 +7,7 @@ import jax
 from rheostax import _check
 from rheostax._node import node
 from rheostax._rate import Schedule
+from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import between, straight
 
 __all__ = ["Warmup"]
@@ -41,5 +42,5 @@ class Warmup(Schedule):
         _check.whole(self, "steps", advice="For no warm-up, leave the factor out.")
         _check.number(self, "init_value", high=1.0, high_open=False)
 
-    def at(self, count: jax.Array) -> jax.Array:
+    def at(self, count: jax.Array) -> TwoFloat:
         return between(self.init_value, 1.0, self.steps, count, straight)

@@ -8,17 +8,19 @@ import jax.numpy as jnp
 from rheostax import _check
 from rheostax._node import node, static
 from rheostax._rate import Schedule
+from rheostax._twofloat import TwoFloat, sqrt, where
 from rheostax.errors import ArgumentError
-from rheostax.schedules._progress import Weights, between, straight
-from rheostax.schedules.cosine import half_cosine
+from rheostax.schedules._progress import Weights, between, cosine, straight
 
 __all__ = ["WarmupStableDecay"]
 
-_SHAPES: dict[str, Weights] = {
-    "linear": straight,
-    "cosine": half_cosine,
-    "1-sqrt": lambda done, left: (jnp.sqrt(done), left / (1 + jnp.sqrt(done))),  # 1 - sqrt(done) without cancellation
-}
+
+def _one_minus_sqrt(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
+    root = sqrt(done)
+    return root, left / (root + 1.0)  # 1 - root without cancellation
+
+
+_SHAPES: dict[str, Weights] = {"linear": straight, "cosine": cosine, "1-sqrt": _one_minus_sqrt}
 
 
 @node
@@ -72,12 +74,12 @@ class WarmupStableDecay(Schedule):
                 f"got {parts[2]}. total_steps includes both."
             )
 
-    def at(self, count: jax.Array) -> jax.Array:
-        warmup_steps, decay_steps = (jnp.int32(steps) for steps in (self.warmup_steps, self.decay_steps))
+    def at(self, count: jax.Array) -> TwoFloat:
+        warmup_steps, decay_steps = jnp.int32(self.warmup_steps), jnp.int32(self.decay_steps)
         warming = between(0.0, self.peak_value, jnp.maximum(warmup_steps, 1), count, straight)
         decay_count = jnp.maximum(count - (jnp.int32(self.total_steps) - decay_steps), 0)
-        decaying = between(jnp.float32(self.peak_value), self.end_value, decay_steps, decay_count, _SHAPES[self.decay])
-        return jnp.where(count < warmup_steps, warming, decaying)
+        decaying = between(self.peak_value, self.end_value, decay_steps, decay_count, _SHAPES[self.decay])
+        return where(count < warmup_steps, warming, decaying)
 
     @property
     def horizon(self) -> int | None:

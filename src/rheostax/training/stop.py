@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import jax
-
-from rheostax._control_state import Body, ControlState
+from rheostax._control_state import ControlState
 from rheostax._rate import Clip, walk
 from rheostax._words import say
 from rheostax.policies._policy import policies
@@ -19,13 +17,13 @@ def floor_reached(state: ControlState) -> str | None:
 
     The floor is a lower bound of a clip around a policy, or a policy's own `min_scale`; a rate without either has no floor.
     """
-    body: Body = jax.device_get(state.body)
+    body = state.fetch()
     for part, seen in walk(body.rate, body.observed):
-        if not isinstance(part, Clip) or float(part.min_value) == 0:
+        if not isinstance(part, Clip) or part.min_value == 0:
             continue
         cut = any(float(own.own.scale) < 1 for _, own in policies(part.rate, seen[0]))
-        if cut and bool((part.rate.evaluate(seen[0], body.count) <= part.min_value * ROUNDING).all()):
-            return f"the learning rate reached its floor, {say(float(part.min_value))}"
+        if cut and bool((part.rate.evaluate(seen[0], body.count).high <= part.min_value * ROUNDING).all()):
+            return f"the learning rate reached its floor, {say(part.min_value)}"
     for policy, own in policies(body.rate, body.observed):
         lowest = float(getattr(policy, "min_scale", 0.0))
         if 0 < lowest < 1 and float(own.own.scale) <= lowest * ROUNDING:
