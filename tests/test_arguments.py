@@ -129,6 +129,9 @@ def test_some_arguments_may_be_traced_and_others_not():
         return rx.WarmupStableDecay(1.0, 2, 4, total_steps)(9)
 
     np.testing.assert_array_equal(jax.vmap(value)(jnp.array([10, 11])), [0.25, 0.5])
+    floors = jnp.array([0.25, 0.5])
+    np.testing.assert_array_equal(jax.vmap(lambda floor: rx.Constant(0.125).clip(floor, 1.0)(0))(floors), floors)
+    np.testing.assert_array_equal(rx.Constant(0.125).clip(floors, 1.0)(0), floors)
     np.testing.assert_array_equal(rx.WarmupStableDecay(1.0, 2, 4, np.array([10, 11]))(9), [0.25, 0.5])
 
 

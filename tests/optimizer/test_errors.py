@@ -23,7 +23,7 @@ def test_calls_of_old_flax_are_answered_with_the_new_ones():
     [
         (rx.Constant(0.1), r"Constant\(value=0.1\) is an expression; its state is made by rx\.control\(.*\)\.init"),
         (rx.control(optax.sgd, 0.1), r"an optax transformation; pass the state that its init\(parameters\) returns"),
-        (optax.chain(optax.sgd(0.1), rx.reduce_on_plateau()).init(jnp.ones(2)), r"knows only the factor.*the field scale of its state"),
+        (optax.chain(optax.adam(0.1), rx.reduce_on_plateau()).init(jnp.ones(2)), r"knows only the factor.*the field scale of its state"),
         (optax.sgd(0.1).init(jnp.ones(2)), r"no rheostax learning rate in this state \(tuple\)"),
     ],
 )
