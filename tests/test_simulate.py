@@ -73,6 +73,10 @@ def test_metrics_beside_a_monitored_one_are_ignored():
     np.testing.assert_array_equal(rx.simulate(0.5, 2, {"value": [1.0, 1.0]}), [0.5, 0.5])
 
 
+def test_one_step():
+    np.testing.assert_array_equal(rx.simulate(rx.Linear(1.0, 0.0, 4), np.int32(1)), [1.0])
+
+
 @pytest.mark.parametrize("steps", [0, -1, 2.0, "3", True, None])
 def test_wrong_steps_are_told(steps):
     with pytest.raises(rx.ArgumentError, match=rf"simulate: steps must be a whole number >= 1, got {steps!r}"):
