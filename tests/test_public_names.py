@@ -11,6 +11,7 @@ import rheostax as rx
 NAMES = {
     "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"],
     "policies": ["ReduceOnPlateau"],
+    "to extend": ["LearningRate", "Policy", "Schedule", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "simulate"],

@@ -20,13 +20,34 @@ _T = TypeVar("_T")
 
 
 def static(**options: Any) -> Any:
-    """Declare a field that is part of the structure (a name, a mode), not a hyperparameter."""
+    """Declare a field that is part of the structure (a name, a mode), not a hyperparameter.
+
+    Args:
+        **options: As for `dataclasses.field`, such as `default="min"`.
+
+    Returns:
+        The field.
+
+    Raises:
+        TypeError: If `dataclasses.field` refuses the options.
+    """
     return dataclasses.field(metadata={"static": True}, **options)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
 def node(cls: type[_T]) -> type[_T]:
-    """Make `cls` a frozen dataclass and register it as a pytree; a constructor of its own is kept."""
+    """Make a class a frozen dataclass and a pytree: what every learning rate is.
+
+    Args:
+        cls: The class. Its fields are hyperparameters, the pytree's leaves, unless declared with `rx.static()`. A
+            constructor and a `__repr__` of its own are kept; checks belong into `__post_init__`.
+
+    Returns:
+        The class.
+
+    Raises:
+        TypeError: If it isn't a class that `dataclasses.dataclass` can work on.
+    """
     own_init = "__init__" in cls.__dict__
     data_class = dataclasses.dataclass(frozen=True, init=not own_init, repr=False)(cls)
     fields = dataclasses.fields(data_class)  # type: ignore[arg-type]
