@@ -40,7 +40,7 @@ def test_design_shows_the_house_as_it_is():
 
 
 def test_figures_show_what_the_library_computes(tmp_path):
-    """Drawing the committed figures again gives the same pictures."""
+    """Drawing the committed figures again gives the same pictures, except for shades that nobody sees."""
     runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["main"](tmp_path)
     committed = ROOT / "docs" / "images"
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in committed.iterdir()} - {"digits.png"}
