@@ -47,7 +47,8 @@ def test_figures_show_what_the_library_computes(tmp_path):
     for file in tmp_path.iterdir():
         with Image.open(file) as now, Image.open(committed / file.name) as then:
             if now.text["Software"] == then.text["Software"]:  # another matplotlib places its text otherwise
-                assert ImageChops.difference(now.convert("RGB"), then.convert("RGB")).getbbox() is None
+                difference = ImageChops.difference(now.convert("RGB"), then.convert("RGB"))
+                assert max(high for _, high in difference.getextrema()) <= 8  # a last digit shades a pixel by a level of 255
 
 
 def test_both_readmes_run_the_same_code():
