@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rheostax._duration import Duration, as_duration
 from rheostax.errors import ArgumentError
 
-__all__ = ["INT32_MAX", "as_scalar", "choice", "did_you_mean", "increasing", "name", "number", "whole"]
+__all__ = ["INT32_MAX", "as_scalar", "choice", "did_you_mean", "duration", "each_whole", "increasing", "name", "number", "whole"]
 
 INT32_MAX = 2**31 - 1
 
@@ -75,6 +76,16 @@ def number(
     _set(node, field, value)
 
 
+def duration(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
+    """Check that `node.field` is a whole number of updates from `low`, or a duration in another unit."""
+    value = as_duration(getattr(node, field))
+    _set(node, field, value)
+    if not isinstance(value, Duration):
+        whole(node, field, low=low, advice=advice)
+    elif value.value == 0 and low > 0:
+        raise _fail(node, field, "longer than nothing", value, advice)
+
+
 def whole(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
     """Check that `node.field` is a whole number from `low` to 2**31 - 1, and make it an int."""
     value = getattr(node, field)
@@ -94,7 +105,10 @@ def increasing(node: Any, field: str) -> None:
     given, rule = getattr(node, field), "whole numbers >= 1 in increasing order"
     if not isinstance(given, Iterable):
         raise _fail(node, field, rule, given)
-    values = tuple(given)
+    values = tuple(as_duration(value) for value in given)
+    if any(isinstance(value, Duration) for value in values):
+        _set(node, field, values)  # their order is known when they are resolved
+        return
     if not any(isinstance(value, jax.core.Tracer) for value in values):
         values = tuple(_convert(node, field, value, jnp.int32, rule) for value in values)
         if not all(np.ndim(v) == 0 and math.isfinite(v) and v == int(v) and 1 <= v <= INT32_MAX for v in values):
@@ -103,6 +117,18 @@ def increasing(node: Any, field: str) -> None:
             raise _fail(node, field, rule, values, "Sort them; each is the count at which the next part begins.")
         values = tuple(int(value) for value in values)
     _set(node, field, values)
+
+
+def each_whole(node: Any, field: str, *, low: int = 1) -> None:
+    """Check that `node.field` is a sequence of whole numbers from `low`, and make it a tuple of ints."""
+    given, rule = getattr(node, field), f"whole numbers >= {low}"
+    if not isinstance(given, Iterable):
+        raise _fail(node, field, rule, given)
+    values = tuple(_convert(node, field, value, jnp.int32, rule) for value in given)
+    known = [value for value in values if not isinstance(value, jax.core.Tracer)]
+    if not all(np.ndim(v) == 0 and math.isfinite(v) and v == int(v) and low <= v <= INT32_MAX for v in known):
+        raise _fail(node, field, rule, values)
+    _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else int(value) for value in values))
 
 
 def choice(node: Any, field: str, choices: Iterable[str]) -> None:

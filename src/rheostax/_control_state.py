@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from rheostax._check import as_scalar, did_you_mean
 from rheostax._packing import Layout, pack
-from rheostax._rate import LearningRate, walk
-from rheostax._twofloat import TwoFloat, lift, lower, where
+from rheostax._rate import LearningRate, lower, walk
+from rheostax._twofloat import TwoFloat, lift_numbers, where
 from rheostax.errors import StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
 
@@ -92,7 +92,7 @@ class ControlState(NamedTuple):
             one = "jax.tree.map(lambda x: x[i], state)"
             raise StateError(f"This state is a batch of states, as jax.vmap makes it; look at one of them: {one}.")
         body: Body = jax.device_get(self.body)
-        return body._replace(rate=lift(body.rate))
+        return body._replace(rate=lift_numbers(body.rate))
 
     @property
     def groups(self) -> tuple[str, ...] | None:

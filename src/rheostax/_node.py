@@ -14,7 +14,7 @@ from typing import Any, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
-__all__ = ["node", "static"]
+__all__ = ["duration", "durations", "end_of", "node", "static"]
 
 _T = TypeVar("_T")
 
@@ -34,7 +34,39 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def duration(*, ends: bool = False, **options: Any) -> Any:
+    """Declare a field that is a length of time in updates (or a tuple of them): it takes units, and can be stretched.
+
+    Args:
+        ends: Whether it is the count at which the schedule is over, which `rx.extend` can move.
+        **options: As for `dataclasses.field`, such as `default=0`.
+
+    Returns:
+        The field.
+
+    Raises:
+        TypeError: If `dataclasses.field` refuses the options.
+    """
+    return dataclasses.field(metadata={"duration": True, "ends": ends}, **options)
+
+
+def end_of(value: Any) -> str | None:
+    """Return the name of the field that says when a node is over, or None."""
+    return next((field.name for field in dataclasses.fields(value) if field.metadata.get("ends")), None)
+
+
+def durations(value: Any) -> list[tuple[str, Any]]:
+    """Return the durations of one node with their names, those in a tuple one by one."""
+    found: list[tuple[str, Any]] = []
+    for field in dataclasses.fields(value):
+        if field.metadata.get("duration"):
+            content = getattr(value, field.name)
+            several = isinstance(content, tuple)
+            found += [(f"{field.name}[{i}]", one) for i, one in enumerate(content)] if several else [(field.name, content)]
+    return found
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, duration, static))
 def node(cls: type[_T]) -> type[_T]:
     """Make a class a frozen dataclass and a pytree: what every learning rate is.
 

@@ -13,18 +13,20 @@ All three are pure and can be jitted, scanned and vmapped. A node's hyperparamet
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rheostax import _check
-from rheostax._node import node, show, static
-from rheostax._twofloat import TwoFloat, where
+from rheostax._duration import UNITS, Duration
+from rheostax._node import durations, node, show, static
+from rheostax._twofloat import TwoFloat, lower_numbers, where
 from rheostax.errors import ArgumentError
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "as_count",
     "as_learning_rate",
     "is_reactive",
+    "lower",
+    "require_updates",
     "walk",
 ]
 
@@ -67,6 +71,23 @@ class LearningRate(abc.ABC):
         """Return the state after the metrics (by name, `float32 []`) that were observed when `count` updates were done."""
         return tuple(child.observe(part, count, metrics) for child, part in zip(self.children(), state, strict=True))
 
+    def rebuild(self, change: Callable[[str, Any], Any], child: Callable[[LearningRate], LearningRate]) -> Self:
+        """Make a node like this one: every duration by `change(name, value)`, every child by `child(node)`; checked anew."""
+
+        def visit(name: str, value: Any, timed: bool) -> Any:
+            if isinstance(value, LearningRate):
+                return child(value)
+            if isinstance(value, tuple):
+                return tuple(visit(f"{name}[{i}]", one, timed) for i, one in enumerate(value))
+            return change(name, value) if timed else value
+
+        new = object.__new__(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every node is a dataclass
+            timed = bool(field.metadata.get("duration"))
+            object.__setattr__(new, field.name, visit(field.name, getattr(self, field.name), timed))
+        getattr(new, "__post_init__", lambda: None)()
+        return new
+
     @abc.abstractmethod
     def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
         """Return the value at `count` (`int32`, any shape), of count's shape; its `high` is the value as float32."""
@@ -93,6 +114,7 @@ class LearningRate(abc.ABC):
                 f"{self!r} reacts to metrics, so a count alone doesn't give its value. "
                 "Use rx.control(optimizer, learning_rate) to train with it, rx.simulate to look at it."
             )
+        require_updates(self)
         return self.evaluate(self.init(), as_count(count)).high
 
     def __mul__(self, other: RateLike) -> LearningRate:
@@ -281,6 +303,24 @@ def walk(rate: LearningRate, state: Any = None) -> Iterator[tuple[LearningRate, 
     yield rate, state
     for i, child in enumerate(rate.children()):
         yield from walk(child, None if state is None else state[i])
+
+
+def require_updates(rate: LearningRate) -> None:
+    """Refuse durations that aren't counted in updates yet."""
+    for part, _ in walk(rate):
+        for name, value in durations(part):
+            if isinstance(value, Duration):
+                needed = ", ".join(f"{need}=..." for need in UNITS[value.unit][1])
+                raise ArgumentError(
+                    f"{type(part).__name__}: {name} is {value!r}, which isn't counted in updates yet. Say how large the run is: "
+                    f"rx.resolve(rate, {needed})."
+                )
+
+
+def lower(rate: LearningRate) -> LearningRate:
+    """Return the expression with arrays for numbers, ready to be computed with; refuse durations in other units."""
+    require_updates(rate)
+    return lower_numbers(rate)
 
 
 def is_reactive(rate: LearningRate) -> bool:

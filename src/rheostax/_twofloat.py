@@ -24,10 +24,10 @@ __all__ = [
     "exp",
     "expm1",
     "half_cosine",
-    "lift",
+    "lift_numbers",
     "log",
     "log1p",
-    "lower",
+    "lower_numbers",
     "power",
     "product_with_tiny",
     "ratio",
@@ -164,8 +164,8 @@ def stack(values: list[TwoFloat]) -> TwoFloat:
     return TwoFloat(jnp.stack([value.high for value in values], axis=-1), jnp.stack([value.low for value in values], axis=-1))
 
 
-def lift(tree: Any) -> Any:
-    """Undo `lower`, for reading: numbers with as many digits as are certain."""
+def lift_numbers(tree: Any) -> Any:
+    """Undo `lower_numbers`, for reading: numbers with as many digits as are certain."""
 
     def number(leaf: Any) -> Any:
         if isinstance(leaf, TwoFloat):
@@ -175,7 +175,7 @@ def lift(tree: Any) -> Any:
     return jax.tree.map(number, tree, is_leaf=lambda leaf: isinstance(leaf, TwoFloat))
 
 
-def lower(tree: Any) -> Any:
+def lower_numbers(tree: Any) -> Any:
     """Make the Python numbers of an expression arrays: floats of two float32, so that nothing of 0.1 is lost, and int32."""
     return jax.tree.map(lambda leaf: TwoFloat.of(leaf) if isinstance(leaf, float) else jnp.asarray(leaf), tree)
 

@@ -159,16 +159,11 @@ def _unite(values: list[Any], rest: Any) -> Any:
 
 
 def _divide_like(old: Any, new: Any) -> tuple[list[Any], Any]:
-    """Split `new` at the places where `old` was split."""
-    annotated: list[Any] = []
-
-    def visit(place: Any, leaf: Any) -> Any:
-        if not _is_apart(place):
-            return leaf
-        annotated.append(leaf)
-        return _APART
-
-    return annotated, jax.tree.map(visit, old, new, is_leaf=_is_apart)
+    """Split `new` at the places where `old` was split; the leaves correspond, but static parts may differ."""
+    apart = [_is_apart(place) for place in jax.tree.leaves(old, is_leaf=_is_apart)]
+    leaves, treedef = jax.tree.flatten(new)
+    annotated = [leaf for leaf, away in zip(leaves, apart, strict=True) if away]
+    return annotated, jax.tree.unflatten(treedef, [_APART if away else leaf for leaf, away in zip(leaves, apart, strict=True)])
 
 
 @_state.opt_state.register(nnx.Optimizer)

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import monitored, require_known
-from rheostax._rate import LearningRate, RateLike, as_learning_rate
-from rheostax._twofloat import lower
+from rheostax._rate import LearningRate, RateLike, as_learning_rate, lower
 from rheostax.errors import ArgumentError
 
 __all__ = ["simulate"]

@@ -1,12 +1,14 @@
 """Schedules: count of updates -> value, pure. One family per file; a new one is listed here and in `rheostax`."""
 
 from rheostax._rate import Constant
+from rheostax.schedules.clock import Clock
 from rheostax.schedules.cosine import Cosine
 from rheostax.schedules.exponential import Exponential
+from rheostax.schedules.extended import Extended
 from rheostax.schedules.join import Join
 from rheostax.schedules.linear import Linear
 from rheostax.schedules.polynomial import Polynomial
 from rheostax.schedules.warmup import Warmup
 from rheostax.schedules.warmup_stable_decay import WarmupStableDecay
 
-__all__ = ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"]
+__all__ = ["Clock", "Constant", "Cosine", "Exponential", "Extended", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
-from rheostax._node import node
+from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import between, cosine
@@ -38,12 +38,12 @@ class Cosine(Schedule):
     """
 
     init_value: float
-    decay_steps: int
+    decay_steps: int = duration(ends=True)
     end_value: float = 0.0
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
-        _check.whole(self, "decay_steps")
+        _check.duration(self, "decay_steps")
         _check.number(self, "end_value")
 
     def at(self, count: jax.Array) -> TwoFloat:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
-from rheostax._node import node
+from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, exp, log, ratio, where
 
@@ -37,13 +37,13 @@ class Exponential(Schedule):
     """
 
     init_value: float
-    transition_steps: int
+    transition_steps: int = duration()
     decay_rate: float
     end_value: float = 0.0
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
-        _check.whole(self, "transition_steps")
+        _check.duration(self, "transition_steps")
         _check.number(self, "decay_rate", high=1.0, low_open=True, high_open=False, advice="A rate above 1 would grow without bound.")
         _check.number(self, "end_value")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
-from rheostax._node import node
+from rheostax._node import duration, node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
 from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
@@ -40,11 +40,14 @@ class Join(LearningRate):
     """
 
     rates: tuple[LearningRate, ...]
-    boundaries: tuple[int, ...]
+    boundaries: tuple[int, ...] = duration()
 
     def __init__(self, rates: Iterable[Any], boundaries: Iterable[int]) -> None:
         object.__setattr__(self, "rates", tuple(as_learning_rate(rate) for rate in rates))
         object.__setattr__(self, "boundaries", boundaries)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
         _check.increasing(self, "boundaries")
         if len(self.rates) != len(self.boundaries) + 1:
             raise ArgumentError(

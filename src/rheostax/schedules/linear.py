@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
-from rheostax._node import node
+from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import between, straight
@@ -37,12 +37,12 @@ class Linear(Schedule):
 
     init_value: float
     end_value: float
-    transition_steps: int
+    transition_steps: int = duration(ends=True)
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
         _check.number(self, "end_value")
-        _check.whole(self, "transition_steps")
+        _check.duration(self, "transition_steps")
 
     def at(self, count: jax.Array) -> TwoFloat:
         return between(self.init_value, self.end_value, self.transition_steps, count, straight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
-from rheostax._node import node
+from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import between, straight
@@ -35,11 +35,11 @@ class Warmup(Schedule):
     Source: the linear warm-up of `optax.warmup_cosine_decay_schedule`, as a factor of its own.
     """
 
-    steps: int
+    steps: int = duration()
     init_value: float = 0.0
 
     def __post_init__(self) -> None:
-        _check.whole(self, "steps", advice="For no warm-up, leave the factor out.")
+        _check.duration(self, "steps", advice="For no warm-up, leave the factor out.")
         _check.number(self, "init_value", high=1.0, high_open=False)
 
     def at(self, count: jax.Array) -> TwoFloat:

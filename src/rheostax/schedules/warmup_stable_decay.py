@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
-from rheostax._node import node, static
+from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, sqrt, where
 from rheostax.errors import ArgumentError
@@ -54,17 +54,17 @@ class WarmupStableDecay(Schedule):
     """
 
     peak_value: float
-    warmup_steps: int
-    decay_steps: int
-    total_steps: int
+    warmup_steps: int = duration()
+    decay_steps: int = duration()
+    total_steps: int = duration(ends=True)
     end_value: float = 0.0
     decay: str = static(default="linear")
 
     def __post_init__(self) -> None:
         _check.number(self, "peak_value")
-        _check.whole(self, "warmup_steps", low=0)
-        _check.whole(self, "decay_steps")
-        _check.whole(self, "total_steps")
+        _check.duration(self, "warmup_steps", low=0)
+        _check.duration(self, "decay_steps")
+        _check.duration(self, "total_steps")
         _check.number(self, "end_value")
         _check.choice(self, "decay", _SHAPES)
         parts = (self.warmup_steps, self.decay_steps, self.total_steps)

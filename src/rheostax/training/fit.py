@@ -13,7 +13,6 @@ from flax import nnx
 
 from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, monitored
-from rheostax._rate import as_learning_rate
 from rheostax._words import plain
 from rheostax.control import control
 from rheostax.describe import describe
@@ -30,6 +29,7 @@ from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
 from rheostax.training.stop import floor_reached
 from rheostax.training.task import Task
 from rheostax.training.watch import Watcher
+from rheostax.units import resolve
 
 __all__ = ["fit"]
 
@@ -70,7 +70,8 @@ def fit(
     data = task.data()
     if not all(hasattr(data, name) for name in ("batches_per_epoch", "train", "validation")):
         raise TaskError(f"data() must return a rheostax.training.Data, such as Arrays(training, held_out, batch_size); got {type(data)}.")
-    rate = as_learning_rate(task.learning_rate(data.batches_per_epoch, length))
+    updates = {"total_steps": length * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
+    rate = resolve(task.learning_rate(data.batches_per_epoch, length), **updates, batch_size=getattr(data, "batch_size", None))
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
     run = _Run(plan, data, watcher or Watcher())
     folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong

@@ -33,9 +33,9 @@ class Task:
         data: Loads the data: `data() -> Data`, for example `Arrays(training, held_out, batch_size)`.
         loss: `loss(model, batch) -> (loss, metrics)`: a scalar, and a dict of scalars (may be empty), each a mean over the
             batch. Training reports them under these names, validation with `val_` before them: `val_loss`, `val_accuracy`.
-        learning_rate: `learning_rate(updates_per_epoch, epochs)` makes the expression (a number or an optax schedule will
-            do). Its policies can monitor `value` (the
-            training loss at every update) and the validation metrics (once per epoch).
+        learning_rate: `learning_rate(updates_per_epoch, epochs)` makes the expression; a number or an optax schedule will
+            do. Durations may be in epochs and fractions of the run, and in samples if the data has a `batch_size`. Policies
+            can monitor `value` (the training loss at every update) and the validation metrics (once per epoch).
         epochs: How many epochs to train at most.
         optimizer: An optax optimizer, not called.
         hyperparameters: Its other arguments.
