@@ -10,8 +10,10 @@ import rheostax as rx
 
 NAMES = {
     "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"],
+    "other clocks": ["Clock", "Extended"],
+    "units": ["Duration", "extend", "resolve", "stretch"],
     "policies": ["ReduceOnPlateau"],
-    "to extend": ["LearningRate", "Policy", "Schedule", "node", "static"],
+    "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "simulate"],

@@ -22,7 +22,10 @@ HERE = "tests/conformance/catalogue.py"
 # One value per argument's name, none of them a default. Two classes that give a name two meanings can use VARIANTS.
 SAMPLES: dict[str, Any] = {
     "accumulation_size": 2,
+    "after": rx.Cosine(0.3, 20),
+    "at": 6,
     "atol": 0.01,
+    "before": rx.Cosine(0.3, 10),
     "boundaries": [4, 11],
     "cooldown": 1,
     "decay_rate": 0.7,
@@ -34,9 +37,12 @@ SAMPLES: dict[str, Any] = {
     "patience": 2,
     "peak_value": 0.3,
     "power": 1.7,
+    "rate": rx.Polynomial(0.3, 0.01, 1.5, 30),
     "rates": [0.2, rx.Linear(0.3, 0.1, 6), rx.Cosine(0.1, 9)],
+    "rewarm_steps": 4,
     "rtol": 0.001,
     "steps": 7,
+    "ticks": [2, 3, 1],
     "total_steps": 25,
     "transition_steps": 10,
     "value": 0.1,
@@ -45,6 +51,7 @@ SAMPLES: dict[str, Any] = {
 
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "Extended": [{"rewarm_steps": 0}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
     "WarmupStableDecay": [{"decay": "cosine"}, {"decay": "1-sqrt"}],
 }
