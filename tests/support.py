@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from rheostax._twofloat import TwoFloat
+
 TINY = float(np.finfo(np.float32).tiny)  # below it XLA may flush to zero
 
 
@@ -30,9 +32,18 @@ def _pairs(got: Any, want: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     return zip(paths, map(np.asarray, jax.tree.leaves(got)), map(np.asarray, jax.tree.leaves(want)), strict=True)
 
 
+def _summed(tree: Any) -> Any:
+    """Make a float64 of each number that is a sum of two float32: its low part has no precision of its own."""
+
+    def number(leaf: Any) -> Any:
+        return np.asarray(leaf.high, np.float64) + np.asarray(leaf.low, np.float64) if isinstance(leaf, TwoFloat) else leaf
+
+    return jax.tree.map(number, tree, is_leaf=lambda leaf: isinstance(leaf, TwoFloat))
+
+
 def assert_within(got: Any, want: Any, limit: float) -> None:
     """Assert that two trees agree in structure, shapes and dtypes, floats up to `limit` float32 ulp and the rest exactly."""
-    for path, a, b in _pairs(got, want):
+    for path, a, b in _pairs(_summed(got), _summed(want)):
         assert (a.dtype, a.shape) == (b.dtype, b.shape), path
         off = ulps(a, b)
         allowed = limit if np.issubdtype(a.dtype, np.floating) else 0
@@ -41,7 +52,7 @@ def assert_within(got: Any, want: Any, limit: float) -> None:
 
 def assert_close(got: Any, want: Any, rtol: float = 1e-4) -> None:
     """Assert that what two differently compiled programs computed in many steps agrees to `rtol`, or as nearly around 0."""
-    for path, a, b in _pairs(got, want):
+    for path, a, b in _pairs(_summed(got), _summed(want)):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 10, err_msg=path)
 
 

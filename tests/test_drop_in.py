@@ -66,7 +66,7 @@ def test_max_mode():
 
 def test_patience_of_zero_is_refused_with_an_explanation():
     """optax's fires at improvements and never at a plateau."""
-    with pytest.raises(rx.ArgumentError, match=r"patience must be a whole number >= 1, got 0\. 1 cuts at the first observation"):
+    with pytest.raises(rx.ArgumentError, match=r"patience must be a whole number >= 1, got 0\. 1 acts at the first observation"):
         rx.reduce_on_plateau(patience=0)
 
 

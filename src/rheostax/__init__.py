@@ -12,13 +12,14 @@ from rheostax.errors import ArgumentError, GroupError, RheostaxError, RheostaxWa
 from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
-from rheostax.policies import Policy, ReduceOnPlateau
+from rheostax.policies import AdvanceOnPlateau, Greedy, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
 from rheostax.schedules import Clock, Constant, Cosine, Exponential, Extended, Join, Linear, Polynomial, Warmup, WarmupStableDecay
 from rheostax.simulate import simulate
-from rheostax.state import learning_rate, observe
+from rheostax.state import learning_rate, observe, should_stop
 from rheostax.units import resolve, stretch
 
 __all__ = [
+    "AdvanceOnPlateau",
     "ArgumentError",
     "Clock",
     "Constant",
@@ -26,6 +27,7 @@ __all__ = [
     "Duration",
     "Exponential",
     "Extended",
+    "Greedy",
     "GroupError",
     "Groups",
     "Join",
@@ -36,10 +38,13 @@ __all__ = [
     "Polynomial",
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
+    "RestartOnPlateau",
     "RheostaxError",
     "RheostaxWarning",
     "Schedule",
+    "SpikeGuard",
     "StateError",
+    "StopOnPlateau",
     "UnknownMetricError",
     "Warmup",
     "WarmupStableDecay",
@@ -56,6 +61,7 @@ __all__ = [
     "resolve",
     "scale_learning_rate",
     "set_learning_rate",
+    "should_stop",
     "simulate",
     "static",
     "stretch",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
-__all__ = ["duration", "durations", "end_of", "node", "static"]
+__all__ = ["counts_observations", "duration", "durations", "end_of", "node", "static"]
 
 _T = TypeVar("_T")
 
@@ -34,11 +34,12 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-def duration(*, ends: bool = False, **options: Any) -> Any:
+def duration(*, ends: bool = False, observations: bool = False, **options: Any) -> Any:
     """Declare a field that is a length of time in updates (or a tuple of them): it takes units, and can be stretched.
 
     Args:
         ends: Whether it is the count at which the schedule is over, which `rx.extend` can move.
+        observations: Whether it is a number of observations, one per update: `rx.stretch` leaves it.
         **options: As for `dataclasses.field`, such as `default=0`.
 
     Returns:
@@ -47,12 +48,17 @@ def duration(*, ends: bool = False, **options: Any) -> Any:
     Raises:
         TypeError: If `dataclasses.field` refuses the options.
     """
-    return dataclasses.field(metadata={"duration": True, "ends": ends}, **options)
+    return dataclasses.field(metadata={"duration": True, "ends": ends, "observations": observations}, **options)
 
 
 def end_of(value: Any) -> str | None:
     """Return the name of the field that says when a node is over, or None."""
     return next((field.name for field in dataclasses.fields(value) if field.metadata.get("ends")), None)
+
+
+def counts_observations(value: Any, name: str) -> bool:
+    """Tell whether a duration of a node is a number of observations."""
+    return any(field.name == name and field.metadata.get("observations") for field in dataclasses.fields(value))
 
 
 def durations(value: Any) -> list[tuple[str, Any]]:
@@ -109,7 +115,7 @@ def node(cls: type[_T]) -> type[_T]:
 def _repr(value: Any) -> str:
     """Write the call that makes this node, leaving out the arguments that have their default."""
     shown = []
-    for field in (f for f in dataclasses.fields(value) if f.init):
+    for field in sorted((f for f in dataclasses.fields(value) if f.init), key=lambda field: bool(field.kw_only)):
         content = getattr(value, field.name)
         if not (field.default is not dataclasses.MISSING and same(content, field.default)):
             shown.append(f"{field.name}={show(content)}")
@@ -127,6 +133,8 @@ def same(content: Any, default: Any) -> bool:
 
 def show(content: Any) -> str:
     """Write a hyperparameter with the shortest digits that give the same number back."""
+    if isinstance(content, tuple):
+        return f"({', '.join(map(show, content))}{',' * (len(content) == 1)})"
     if isinstance(content, jax.Array | np.ndarray | np.generic) and not isinstance(content, jax.core.Tracer):
         if np.ndim(content) == 0:
             scalar = np.asarray(content)[()]

@@ -26,7 +26,7 @@ import numpy as np
 from rheostax import _check
 from rheostax._duration import UNITS, Duration
 from rheostax._node import durations, node, show, static
-from rheostax._twofloat import TwoFloat, lower_numbers, where
+from rheostax._twofloat import TwoFloat, lower_numbers, maximum, minimum
 from rheostax.errors import ArgumentError
 
 __all__ = [
@@ -66,6 +66,10 @@ class LearningRate(abc.ABC):
     def init(self) -> Any:
         """Return the state before any observation: a tuple with the state of every child."""
         return tuple(child.init() for child in self.children())
+
+    def child_states(self, state: Any) -> tuple[Any, ...]:
+        """Return each child's part of the state."""
+        return state
 
     def observe(self, state: Any, count: jax.Array, metrics: Metrics) -> Any:
         """Return the state after the metrics (by name, `float32 []`) that were observed when `count` updates were done."""
@@ -172,8 +176,7 @@ class Constant(Schedule):
         _check.number(self, "value")
 
     def at(self, count: jax.Array) -> TwoFloat:
-        value = TwoFloat.of(self.value)
-        return TwoFloat(jnp.broadcast_to(value.high, jnp.shape(count)), jnp.broadcast_to(value.low, jnp.shape(count)))
+        return TwoFloat.of(self.value).broadcast_to(jnp.shape(count))
 
 
 @node
@@ -244,12 +247,8 @@ class Clip(LearningRate):
         return (self.rate,)
 
     def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
-        value, low = self.rate.evaluate(state[0], count), TwoFloat.of(self.min_value)
-        value = where((value - low).high < 0, low, value)
-        if self.max_value is None:
-            return value
-        high = TwoFloat.of(self.max_value)
-        return where((value - high).high > 0, high, value)
+        value = maximum(self.rate.evaluate(state[0], count), self.min_value)
+        return value if self.max_value is None else minimum(value, self.max_value)
 
     @property
     def horizon(self) -> int | None:
@@ -301,8 +300,10 @@ def as_count(count: Any) -> jax.Array:
 def walk(rate: LearningRate, state: Any = None) -> Iterator[tuple[LearningRate, Any]]:
     """Yield every node of the tree with its part of the state (None without a state), parents first."""
     yield rate, state
-    for i, child in enumerate(rate.children()):
-        yield from walk(child, None if state is None else state[i])
+    children = rate.children()
+    parts = (None,) * len(children) if state is None else rate.child_states(state)
+    for child, part in zip(children, parts, strict=True):
+        yield from walk(child, part)
 
 
 def require_updates(rate: LearningRate) -> None:

@@ -28,6 +28,8 @@ __all__ = [
     "log",
     "log1p",
     "lower_numbers",
+    "maximum",
+    "minimum",
     "power",
     "product_with_tiny",
     "ratio",
@@ -69,6 +71,13 @@ class TwoFloat:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.high, dtype)
+
+    def __float__(self) -> float:
+        return float(self.high) + float(self.low)
+
+    def broadcast_to(self, shape: tuple[int, ...]) -> TwoFloat:
+        """Return the number once per element of a shape."""
+        return TwoFloat(jnp.broadcast_to(self.high, shape), jnp.broadcast_to(self.low, shape))
 
     def __neg__(self) -> TwoFloat:
         return TwoFloat(-self.high, -self.low)
@@ -150,6 +159,18 @@ def where(condition: Any, a: Any, b: Any) -> TwoFloat:
     """Choose between two numbers."""
     a, b = TwoFloat.of(a), TwoFloat.of(b)
     return TwoFloat(jnp.where(condition, a.high, b.high), jnp.where(condition, a.low, b.low))
+
+
+def maximum(a: Any, b: Any) -> TwoFloat:
+    """Return the larger of two numbers."""
+    a, b = TwoFloat.of(a), TwoFloat.of(b)
+    return where((a - b).high < 0, b, a)
+
+
+def minimum(a: Any, b: Any) -> TwoFloat:
+    """Return the smaller of two numbers."""
+    a, b = TwoFloat.of(a), TwoFloat.of(b)
+    return where((a - b).high > 0, b, a)
 
 
 def product_with_tiny(a: TwoFloat, b: TwoFloat) -> TwoFloat:

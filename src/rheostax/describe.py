@@ -126,8 +126,8 @@ def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterat
             yield Part(repr(rate), depth, value, rate.status(state.own), rate.monitor, int(state.observations), int(state.nonfinite))
         else:
             yield Part(repr(rate), depth, value)
-    for i, child in enumerate(rate.children()):
-        yield from _parts(child, state[i], count, depth if isinstance(rate, Product) else depth + 1)
+    for child, part in zip(rate.children(), rate.child_states(state), strict=True):
+        yield from _parts(child, part, count, depth if isinstance(rate, Product) else depth + 1)
 
 
 def _warnings(body: Body) -> Iterator[str]:

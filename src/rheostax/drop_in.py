@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from rheostax._control_state import as_metrics
+from rheostax._twofloat import TwoFloat
 from rheostax.policies.reduce_on_plateau import PlateauState, ReduceOnPlateau
 
 __all__ = ["ReduceLROnPlateauState", "reduce_on_plateau"]
@@ -80,17 +83,27 @@ def reduce_on_plateau(
         accumulation_size=accumulation_size,
         min_scale=min_scale,
     )
+    # optax's scale is a float32 and so is its factor here: to the last bit, then, its numbers
+    policy = dataclasses.replace(policy, factor=float(np.float32(policy.factor)))
 
     def init(params: Any) -> ReduceLROnPlateauState:
         del params
-        return ReduceLROnPlateauState._make((*policy.start(), jnp.int32(0)))
+        return pack(policy.start(), jnp.int32(0))
+
+    def pack(own: PlateauState, nonfinite: jax.Array) -> ReduceLROnPlateauState:
+        return ReduceLROnPlateauState(own.scale.high, *own[1:], nonfinite)
+
+    def unpack(state: Any) -> PlateauState:
+        start = policy.start()
+        rest = (jnp.asarray(field, like.dtype) for field, like in zip(state[1:6], start[1:], strict=True))
+        return PlateauState(TwoFloat.of(jnp.asarray(state[0], jnp.float32)), *rest)
 
     def update(updates: Any, state: Any, params: Any = None, *, value: Any = None, **extra: Any) -> tuple[Any, Any]:
         del params, extra
-        own = PlateauState(*(jnp.asarray(field, like.dtype) for field, like in zip(state[:6], policy.start(), strict=True)))
-        observed = policy.init()._replace(own=own, nonfinite=jnp.int32(getattr(state, "nonfinite_count", 0)))
+        observed = policy.init()._replace(own=unpack(state), nonfinite=jnp.int32(getattr(state, "nonfinite_count", 0)))
         seen = policy.observe(observed, jnp.int32(0), as_metrics({"value": value}, ("value",)))
-        return jax.tree.map(lambda leaf: _scale(leaf, seen.own.scale), updates), ReduceLROnPlateauState._make((*seen.own, seen.nonfinite))
+        new = pack(seen.own, seen.nonfinite)
+        return jax.tree.map(lambda leaf: _scale(leaf, seen.own.scale.high), updates), new
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -19,8 +19,10 @@ from rheostax._control_state import ControlState, as_metrics, require_known
 from rheostax._rate import LearningRate
 from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
+from rheostax.policies._policy import policies
+from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run"]
+__all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run", "should_stop"]
 
 
 def controls(tree: Any) -> dict[str, ControlState]:
@@ -109,6 +111,31 @@ def learning_rate(x: Any, *, group: str | None = None) -> jax.Array | dict[str, 
         require_group(group, rates)
         return rates[group]
     return next(iter(rates.values())) if tuple(rates) == ("",) else rates
+
+
+def should_stop(x: Any) -> jax.Array:
+    """Tell whether a `StopOnPlateau` in the learning rate asks for training to stop.
+
+    Args:
+        x: An optax state that holds a `control`, or an `nnx.Optimizer`.
+
+    Returns:
+        `bool []`. Reading it as a Python bool waits for the device, so do that now and then, not at every update.
+
+    Raises:
+        StateError: If there is no control in it, or no `StopOnPlateau` in its learning rate.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> state = rx.control(optax.sgd, 0.1 * rx.StopOnPlateau(monitor="val_loss", patience=3)).init(jnp.ones(2))
+    >>> print(rx.should_stop(state))
+    False
+    """
+    bodies = [state.body for state in controls(opt_state(x)).values()]
+    found = [pair for body in bodies for pair in policies(body.rate, body.observed)]
+    signals = [seen.own.stopped for policy, seen in found if isinstance(policy, StopOnPlateau)]
+    if not signals:
+        raise StateError("Nothing in this learning rate asks to stop. Multiply it by rx.StopOnPlateau(...).")
+    return functools.reduce(jnp.logical_or, (signal > 0 for signal in signals))
 
 
 def rates_by_group(x: Any) -> dict[str, jax.Array]:

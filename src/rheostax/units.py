@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rheostax._duration import UNITS, Duration
-from rheostax._node import durations
+from rheostax._node import counts_observations, durations
 from rheostax._rate import Foreign, LearningRate, RateLike, as_learning_rate
 from rheostax.errors import ArgumentError
 from rheostax.schedules.clock import Clock
@@ -122,7 +122,7 @@ def resolve(
 
 def _resolve(node: LearningRate, size: RunSize, *, ticking: bool) -> LearningRate:
     """Resolve a node; `ticking` tells that its counts are ticks already, since it is part of something in samples."""
-    own = dict(durations(node))
+    own = {name: value for name, value in durations(node) if not counts_observations(node, name)}
     by_samples = {name for name, value in own.items() if isinstance(value, Duration) and value.unit in ("sa", "tok")}
     clock = bool(by_samples) and len(size.batch_sizes if size.batch_size is not None else {0: 1}) > 1
     if (clock or ticking) and own and len(by_samples) < len(own):
@@ -133,7 +133,10 @@ def _resolve(node: LearningRate, size: RunSize, *, ticking: bool) -> LearningRat
         )
 
     def change(name: str, value: Any) -> Any:
-        return size.count(value, f"{type(node).__name__}: {name}") if isinstance(value, Duration) else value
+        where = f"{type(node).__name__}: {name}"
+        if isinstance(value, Duration) and name not in own and len(size.batch_sizes) > 1 and value.unit in ("sa", "tok"):
+            raise ArgumentError(f"{where} is {value!r}, a number of observations that changes with the batch size. Give it in epochs.")
+        return size.count(value, where) if isinstance(value, Duration) else value
 
     new = node.rebuild(change, lambda child: _resolve(child, size, ticking=clock or ticking))
     if not clock or ticking:
@@ -165,15 +168,16 @@ def stretch(learning_rate: RateLike, factor: float) -> LearningRate:
     if not (_is_number(factor) and factor > 0):
         raise ArgumentError(f"stretch: factor must be a finite number > 0, got {factor!r}.")
 
-    def change(name: str, value: Any) -> Any:
-        if isinstance(value, Duration):
-            return value if value.unit == "run" else value * factor
-        return math.floor(value * factor + 0.5)
-
-    return _rebuild(as_learning_rate(learning_rate), change)
+    return _stretch(as_learning_rate(learning_rate), factor)
 
 
-def _rebuild(node: LearningRate, change: Callable[[str, Any], Any]) -> LearningRate:
+def _stretch(node: LearningRate, factor: float) -> LearningRate:
     if isinstance(node, Foreign):
         raise ArgumentError(f"{node!r} is a foreign function of the count, whose durations aren't known. Use a rheostax schedule.")
-    return node.rebuild(change, lambda child: _rebuild(child, change))
+
+    def change(name: str, value: Any) -> Any:
+        if counts_observations(node, name) or (isinstance(value, Duration) and value.unit == "run"):
+            return value
+        return value * factor if isinstance(value, Duration) else math.floor(value * factor + 0.5)
+
+    return node.rebuild(change, lambda child: _stretch(child, factor))

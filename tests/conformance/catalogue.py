@@ -34,25 +34,38 @@ SAMPLES: dict[str, Any] = {
     "factor": 0.6,
     "init_value": 0.3,
     "min_scale": 0.05,
+    "latest": [9, 17],
+    "max_restarts": 3,
+    "max_scale": 4.0,
+    "min_change": 0.001,
     "patience": 2,
     "peak_value": 0.3,
     "power": 1.7,
     "rate": rx.Polynomial(0.3, 0.01, 1.5, 30),
     "rates": [0.2, rx.Linear(0.3, 0.1, 6), rx.Cosine(0.1, 9)],
+    "recovery": 3,
+    "reset_after": 2,
     "rewarm_steps": 4,
     "rtol": 0.001,
     "steps": 7,
+    "threshold": 0.75,
     "ticks": [2, 3, 1],
     "total_steps": 25,
     "transition_steps": 10,
     "value": 0.1,
+    "warmup": 1,
     "warmup_steps": 5,
+    "window": 3,
 }
 
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "Extended": [{"rewarm_steps": 0}],
+    "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
+    "Greedy": [{"mode": "max", "reset_after": None}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
+    "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],
+    "SpikeGuard": [{"mode": "max"}],
     "WarmupStableDecay": [{"decay": "cosine"}, {"decay": "1-sqrt"}],
 }
 

@@ -1,4 +1,4 @@
-"""The plateau rule as a plain Python object, in float32 arithmetic, one observation at a time.
+"""The plateau rule as a plain Python object, one observation at a time; it judges in float32 and scales in float64.
 
 It counts as optax does (a flat metric cuts at its (patience + 1)-th value, then every patience + cooldown values), judges
 by `value < best - (rtol * |best| + atol)` or its mirror image, and leaves out what isn't finite.
@@ -11,10 +11,10 @@ F32 = np.float32
 
 class Plateau:
     def __init__(self, mode, factor, patience, rtol, atol, cooldown, accumulation_size, min_scale):
-        self.mode, self.factor, self.min_scale = mode, F32(factor), F32(min_scale)
+        self.mode, self.factor, self.min_scale = mode, factor, min_scale
         self.patience, self.cooldown, self.accumulation_size = patience, cooldown, accumulation_size
         self.rtol, self.atol = F32(rtol), F32(atol)
-        self.scale, self.best, self.window = F32(1), None, []
+        self.scale, self.best, self.window = 1.0, None, []
         self.bad_in_a_row = self.cooling = self.observations = self.nonfinite = 0
 
     def observe(self, value):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rheostax as rx
+from rheostax._rate import lower
 
 
 @jax.jit
@@ -20,12 +21,12 @@ def states(values, own=None, **settings):
     """Return the state after every observation, as numpy; `own` is the plateau state to begin with."""
     policy = rx.ReduceOnPlateau(**settings)
     start = policy.init() if own is None else policy.init()._replace(own=own)
-    return jax.device_get(_states(policy, start, jnp.asarray(values, jnp.float32)))
+    return jax.device_get(_states(lower(policy), start, jnp.asarray(values, jnp.float32)))
 
 
 def scales(values, **settings):
     """Return the factor after every observation."""
-    return states(values, **settings).own.scale
+    return np.asarray(states(values, **settings).own.scale)
 
 
 def cuts(values, **settings):

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rheostax as rx
+from rheostax._twofloat import TwoFloat
 from rheostax.policies.reduce_on_plateau import PlateauState
-from tests.oracles.plateau import Plateau
+from tests.oracles.plateau import F32, Plateau
 from tests.policies.plateau import cuts, scales, states
 
 LENGTH = 48  # of every stream, so that each mode compiles once
@@ -45,11 +46,10 @@ def test_it_counts_as_the_plain_model(stream, given):
     model, want = Plateau(**given), []
     for value in stream:
         model.observe(value)
-        want.append((model.scale, model.bad_in_a_row, model.cooling, len(model.window), model.observations, model.nonfinite))
+        want.append((F32(model.scale), model.bad_in_a_row, model.cooling, len(model.window), model.observations, model.nonfinite))
     seen = states(stream, **given)
-    got = zip(
-        seen.own.scale, seen.own.plateau_count, seen.own.cooldown_count, seen.own.count, seen.observations, seen.nonfinite, strict=True
-    )
+    own = seen.own
+    got = zip(np.asarray(own.scale), own.plateau_count, own.cooldown_count, own.count, seen.observations, seen.nonfinite, strict=True)
     assert list(got) == want
     assert seen.own.best_value[-1] == model.best or (model.best is None and np.isinf(seen.own.best_value[-1]))
 
@@ -137,7 +137,7 @@ def test_infinities_do_not_poison_the_best():
 
 def test_only_bad_values_never_cut():
     seen = states([np.nan] * LENGTH, patience=1)
-    assert np.all(seen.own.scale == 1)
+    assert np.all(np.asarray(seen.own.scale) == 1)
     assert seen.nonfinite[-1] == LENGTH
     assert seen.observations[-1] == 0
 
@@ -221,7 +221,7 @@ def test_no_state_is_dead():
         "atol": random.choice([0.0, 0.1], n).astype(np.float32),
     }
     own = PlateauState(
-        scale=random.uniform(0.01, 1, n).astype(np.float32),
+        scale=TwoFloat.of(random.uniform(0.01, 1, n).astype(np.float32)),
         best_value=random.choice([np.inf, -np.inf, 0.0, 1e30, -1e30, 1.0, -3.0], n).astype(np.float32),
         plateau_count=random.integers(0, 1000, n).astype(np.int32),
         cooldown_count=random.integers(0, 12, n).astype(np.int32),
@@ -240,15 +240,15 @@ def test_no_state_is_dead():
 
             def observe(state, _):
                 state = policy.observe(state, jnp.int32(0), {"value": level})
-                return state, state.own.scale
+                return state, state.own.scale.high
 
             return jax.lax.scan(observe, policy.init()._replace(own=own), None, longest)[1]
 
         scales = np.asarray(run(given, own, level))
         # One window may be begun already, one may improve; then cooldown and patience, in windows of accumulation_size.
         bound = given["accumulation_size"] * (2 + own.cooldown_count + given["patience"])
-        first = np.argmax(scales < own.scale[:, None], axis=1) + 1
-        assert np.all(scales[np.arange(n), bound - 1] < own.scale)
+        first = np.argmax(scales < own.scale.high[:, None], axis=1) + 1
+        assert np.all(scales[np.arange(n), bound - 1] < own.scale.high)
         assert np.all(first <= bound)
 
 

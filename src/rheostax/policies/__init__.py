@@ -1,6 +1,11 @@
 """Policies: observations of a metric -> factor. One algorithm per file; a new one is listed here and in `rheostax`."""
 
 from rheostax.policies._policy import Policy
+from rheostax.policies.advance_on_plateau import AdvanceOnPlateau
+from rheostax.policies.greedy import Greedy
 from rheostax.policies.reduce_on_plateau import ReduceOnPlateau
+from rheostax.policies.restart_on_plateau import RestartOnPlateau
+from rheostax.policies.spike_guard import SpikeGuard
+from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["Policy", "ReduceOnPlateau"]
+__all__ = ["AdvanceOnPlateau", "Greedy", "Policy", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"]

@@ -21,6 +21,7 @@ class Observed(NamedTuple):
     observations: jax.Array  # int32 []: finite values of the monitored metric
     nonfinite: jax.Array  # int32 []: NaN and infinite values, which were left out
     last: jax.Array  # float32 []: the last finite value; NaN before the first
+    children: tuple[Any, ...] = ()  # the states of the expressions that a policy chooses between or restarts
 
 
 class Policy(LearningRate):
@@ -30,7 +31,10 @@ class Policy(LearningRate):
 
     - `start()`: its state before any observation, a pytree of `float32`, `int32` and `bool` arrays with a field `scale`;
     - `react(own, value)`: its state after a finite `value` (`float32 []`); pure, same structure, shapes and dtypes;
-    - `status(own)`: a few words on that state, and `explain(before, after, value)`: why the scale moved.
+    - `status(own)`: a few words on that state, and `explain(before, after, value)`: why it decided what it did.
+
+    A policy that decides something else than a scale overrides `evaluate`, and `signal(own)`, the number that moves when it
+    decides.
 
     NaN and infinite values never reach it: they are counted and left out here, for all policies alike.
     """
@@ -45,16 +49,24 @@ class Policy(LearningRate):
     def react(self, own: Any, value: jax.Array) -> Any:
         """Return the policy's own state after a finite value of its metric."""
 
+    def signal(self, own: Any) -> Any:
+        """Return the number whose change is a decision."""
+        return own.scale
+
     def status(self, own: Any) -> str:
         """Say in a few words where the policy is."""
         return ""
 
     def explain(self, before: Any, after: Any, value: float) -> str:
-        """Say why `value` moved the scale from `before.scale` to `after.scale`."""
+        """Say why `value` made the policy decide what it did between two of its states."""
         return f"{self.monitor} was {value:.6g}"
 
     def init(self) -> Observed:
-        return Observed(self.start(), jnp.int32(0), jnp.int32(0), jnp.float32(jnp.nan))
+        nothing = jnp.int32(0)
+        return Observed(self.start(), nothing, nothing, jnp.float32(jnp.nan), tuple(child.init() for child in self.children()))
+
+    def child_states(self, state: Observed) -> tuple[Any, ...]:
+        return state.children
 
     def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
         if self.monitor not in metrics:
@@ -67,10 +79,11 @@ class Policy(LearningRate):
             observations=_increment(state.observations, good),
             nonfinite=_increment(state.nonfinite, ~good),
             last=jnp.where(good, value, state.last),
+            children=state.children,
         )
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        return TwoFloat.of(jnp.broadcast_to(state.own.scale, jnp.shape(count)))
+        return TwoFloat.of(state.own.scale).broadcast_to(jnp.shape(count))
 
 
 def _increment(counter: jax.Array, when: jax.Array) -> jax.Array:

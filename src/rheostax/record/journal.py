@@ -37,7 +37,10 @@ class Decision:
     why: str
 
     def __str__(self) -> str:
-        verb = "cut" if _mean(self.new_learning_rate) <= _mean(self.old_learning_rate) else "raised"
+        old, new = _mean(self.old_learning_rate), _mean(self.new_learning_rate)
+        if old == new:
+            return f"kept {say(self.new_learning_rate, 3)} at update {self.count:,}: {self.why}"
+        verb = "cut" if new < old else "raised"
         return f"{verb} {say(self.old_learning_rate, 3)} -> {say(self.new_learning_rate, 3)} at update {self.count:,}: {self.why}"
 
     def to_json(self) -> dict[str, Any]:
@@ -73,8 +76,9 @@ def decisions_of(before: ControlState, floats: Any, ints: Any) -> list[Decision]
     ints = np.concatenate([np.asarray(before.ints)[None], np.asarray(ints)])
     history: Body = before.layout.unpack(floats, ints)
     moved = np.zeros(len(floats) - 1, bool)
-    for _, seen in policies(history.rate, history.observed):
-        moved |= seen.own.scale[1:] != seen.own.scale[:-1]
+    for policy, seen in policies(history.rate, history.observed):
+        signal = np.asarray(policy.signal(seen.own))
+        moved |= signal[1:] != signal[:-1]
     states = ((before._replace(floats=floats[k], ints=ints[k]) for k in (i, i + 1)) for i in np.flatnonzero(moved))
     return [decision for old, new in states for decision in decisions(old, new)]
 
@@ -83,7 +87,7 @@ def _compare(before: Body, after: Body) -> list[Decision]:
     found = []
     pairs = zip(policies(before.rate, before.observed), policies(after.rate, after.observed), strict=True)
     for (policy, old), (_, new) in pairs:
-        if float(old.own.scale) == float(new.own.scale):
+        if np.array_equal(policy.signal(old.own), policy.signal(new.own)):
             continue
         best = getattr(old.own, "best_value", None)
         found.append(

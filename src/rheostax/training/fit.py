@@ -26,7 +26,7 @@ from rheostax.training.data import Data
 from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
-from rheostax.training.stop import floor_reached
+from rheostax.training.stop import floor_reached, stop_asked_for
 from rheostax.training.task import Task
 from rheostax.training.watch import Watcher
 from rheostax.units import resolve
@@ -131,7 +131,7 @@ class _Run:
         if diverged:
             self.failed = True
             return "the training loss was NaN or infinite for a whole epoch"
-        return floor_reached(self._control())
+        return stop_asked_for(self._control()) or floor_reached(self._control())
 
     def _dispatch(self, batches: Any) -> np.ndarray:
         """Make the updates of one chunk, tell what they left, and return their losses."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rheostax._control_state import ControlState
 from rheostax._rate import Clip, walk
 from rheostax._words import say
 from rheostax.policies._policy import policies
+from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["floor_reached"]
+__all__ = ["floor_reached", "stop_asked_for"]
 
 ROUNDING = 1 + 1e-5  # a hundred cuts by a float32 factor end within this of the floor that they were meant to hit
 
@@ -21,11 +24,25 @@ def floor_reached(state: ControlState) -> str | None:
     for part, seen in walk(body.rate, body.observed):
         if not isinstance(part, Clip) or part.min_value == 0:
             continue
-        cut = any(float(own.own.scale) < 1 for _, own in policies(part.rate, seen[0]))
+        cut = any(_scale(own.own) < 1 for _, own in policies(part.rate, seen[0]))
         if cut and bool((part.rate.evaluate(seen[0], body.count).high <= part.min_value * ROUNDING).all()):
             return f"the learning rate reached its floor, {say(part.min_value)}"
     for policy, own in policies(body.rate, body.observed):
         lowest = float(getattr(policy, "min_scale", 0.0))
-        if 0 < lowest < 1 and float(own.own.scale) <= lowest * ROUNDING:
+        if 0 < lowest < 1 and _scale(own.own) <= lowest * ROUNDING:
             return f"{type(policy).__name__} reached its smallest scale, {say(lowest)}"
     return None
+
+
+def stop_asked_for(state: ControlState) -> str | None:
+    """Say so if a `StopOnPlateau` asks for the training to stop, else return None."""
+    body = state.fetch()
+    for policy, seen in policies(body.rate, body.observed):
+        if isinstance(policy, StopOnPlateau) and int(seen.own.stopped):
+            return f"{policy.monitor} had not improved on {say(float(seen.own.best_value))} for {int(policy.patience)} observations"
+    return None
+
+
+def _scale(own: Any) -> float:
+    """Return a policy's factor, or 1 for one that keeps none."""
+    return float(getattr(own, "scale", 1.0))

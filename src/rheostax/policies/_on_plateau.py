@@ -1,0 +1,102 @@
+"""`OnPlateau`: do something when a metric has stopped improving. What is done is a policy's own."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rheostax import _check
+from rheostax._node import duration, node, static
+from rheostax.policies._policy import Policy
+
+__all__ = ["OnPlateau"]
+
+
+@node
+class OnPlateau(Policy):
+    """Watch for a metric that hasn't improved for `patience` values in a row. Subclasses say in `act` what follows.
+
+    Every `accumulation_size` observations make one value v, their mean. In "min" mode v is an improvement if
+    `v < best - (rtol * |best| + atol)`, in "max" mode if `v > best + (rtol * |best| + atol)`: right for negative values
+    and zero too. The first v always is one. An improvement sets best = v and the bad count to 0, any other v adds 1 to it.
+    When the bad count reaches `patience`, the policy acts; then the next `cooldown` values can improve best but aren't
+    counted as bad. So a flat metric makes it act at its (patience + 1)-th value and then every `patience + cooldown`
+    values, as in optax. NaN and infinities are left out.
+
+    A subclass's own state is a named tuple with the fields that `watching` gives, named as in optax.
+    """
+
+    _: dataclasses.KW_ONLY
+    monitor: str = static(default="value")
+    mode: str = static(default="min")
+    patience: int = 10
+    rtol: float = 1e-4
+    atol: float = 0.0
+    cooldown: int = 0
+    accumulation_size: int = duration(observations=True, default=1)
+
+    def __post_init__(self) -> None:
+        _check.name(self, "monitor")
+        _check.choice(self, "mode", ("min", "max"))
+        _check.whole(self, "patience", advice="1 acts at the first observation that is no improvement; 0 would act at every one.")
+        _check.number(self, "rtol", high=1.0, high_open=False)
+        _check.number(self, "atol")
+        _check.whole(self, "cooldown", low=0)
+        _check.duration(self, "accumulation_size")
+
+    @abc.abstractmethod
+    def act(self, own: Any, stalled: jax.Array) -> Any:
+        """Return the state after the action, where `stalled`; as it is, where not."""
+
+    def watching(self) -> dict[str, jax.Array]:
+        """Return what every policy of this kind keeps, before any observation."""
+        return {
+            "best_value": jnp.float32(jnp.inf if self.mode == "min" else -jnp.inf),
+            "plateau_count": jnp.int32(0),  # values in a row without improvement
+            "cooldown_count": jnp.int32(0),  # values still to be ignored after acting
+            "count": jnp.int32(0),  # values in the running average
+            "avg_value": jnp.float32(0.0),  # the running average
+        }
+
+    def react(self, own: Any, value: jax.Array) -> Any:
+        size = own.count + 1
+        average = own.avg_value + (value - own.avg_value) / size.astype(jnp.float32)
+        # >=, so that a state restored under another accumulation_size can't get stuck behind it
+        judged = self._judge(own, average)._replace(count=jnp.zeros_like(size), avg_value=jnp.zeros_like(average))
+        waiting = own._replace(count=size, avg_value=average)
+        return jax.tree.map(lambda a, b: jnp.where(size >= jnp.int32(self.accumulation_size), a, b), judged, waiting)
+
+    def improves(self, value: jax.Array, best: jax.Array) -> jax.Array:
+        """Tell whether a value is better than the best by more than the margin; anything is better than nothing."""
+        sign = 1.0 if self.mode == "min" else -1.0
+        margin = jnp.float32(self.rtol) * jnp.abs(best) + jnp.float32(self.atol)
+        return jnp.isinf(best) | (sign * value < sign * best - margin)
+
+    def _judge(self, own: Any, value: jax.Array) -> Any:
+        better = self.improves(value, own.best_value)
+        cooling = own.cooldown_count > 0
+        bad = jnp.where(better | cooling, 0, own.plateau_count + 1)
+        stalled = bad >= jnp.int32(self.patience)
+        judged = own._replace(
+            best_value=jnp.where(better, value, own.best_value),
+            plateau_count=jnp.where(stalled, 0, bad),
+            cooldown_count=jnp.where(stalled, jnp.int32(self.cooldown), jnp.maximum(own.cooldown_count - 1, 0)),
+        )
+        return self.act(judged, stalled)
+
+    def status(self, own: Any) -> str:
+        words = f"best {float(own.best_value):.6g}, {int(own.plateau_count)} of {int(self.patience)} bad values in a row"
+        cooling = int(own.cooldown_count)
+        return words + (f", cooling down for {cooling}" if cooling else "")
+
+    def explain(self, before: Any, after: Any, value: float) -> str:
+        margin = float(self.rtol) * abs(float(before.best_value)) + float(self.atol)
+        what = self.monitor if int(self.accumulation_size) == 1 else f"the mean of {int(self.accumulation_size)} values of {self.monitor}"
+        return (
+            f"{what} had not improved on {float(before.best_value):.6g} by {margin:.2g} for {int(self.patience)} "
+            f"observation{'s' if int(self.patience) > 1 else ''}"
+        )
