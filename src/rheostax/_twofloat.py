@@ -5,8 +5,9 @@ decay rate close to 1 meets a long horizon. Float64 isn't there unless x64 is sw
 schedules compute with unevaluated sums of two float32 and round once, at the end: with x64 on and off, eager and compiled, to
 the same float32 as float64 would, but for rare ties.
 
-The building blocks are the error-free transformations of Dekker (1971). XLA keeps the order of float operations, but LLVM may
-fuse a product with a sum into one rounding; so every product whose rounding error matters is made of exact ones.
+The building blocks are the error-free transformations of Dekker (1971). XLA keeps the order of float operations, except on
+constants, which are hidden from it; LLVM may fuse a product with a sum into one rounding, so every product whose rounding error
+matters is made of exact ones.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class TwoFloat:
             return value
         if isinstance(value, float | int | np.floating):
             high = np.float32(value)
-            return cls(jnp.asarray(high), jnp.asarray(np.float32(np.float64(value) - high)))
-        array = jnp.asarray(value)
+            return cls(*_hidden(high, np.float32(np.float64(value) - high)))
+        array = value if isinstance(value, jax.core.Tracer) else _hidden(jnp.asarray(value))[0]
         if jnp.issubdtype(array.dtype, jnp.integer):
             return cls(*_sum(((array >> 15) << 15).astype(jnp.float32), (array & 0x7FFF).astype(jnp.float32)))
         return cls(array.astype(jnp.float32), jnp.zeros(array.shape, jnp.float32))
@@ -120,6 +121,11 @@ class TwoFloat:
         half = exponent // 2
         first, second = _power_of_two(half), _power_of_two(exponent - half)
         return TwoFloat(self.high * first * second, self.low * first * second)
+
+
+def _hidden(*constants: Any) -> Any:
+    """Keep constants from XLA's eyes, which would simplify (x + c) - c to x, and with it the error of a sum to nothing."""
+    return jax.lax.optimization_barrier(tuple(jnp.asarray(constant) for constant in constants))
 
 
 def _power_of_two(exponent: jax.Array) -> jax.Array:
@@ -206,12 +212,16 @@ def ratio(part: Any, whole: Any) -> TwoFloat:
     return TwoFloat.of(jnp.asarray(part)) / TwoFloat.of(jnp.asarray(whole))
 
 
-def _polynomial(x: jax.Array, coefficients: tuple[float, ...]) -> jax.Array:
-    """Evaluate a polynomial, lowest coefficient first, in float32: for the terms that are small beside the exact ones."""
+def _tail(x: jax.Array, coefficients: tuple[float, ...]) -> TwoFloat:
+    """Evaluate x times a polynomial, lowest coefficient first, in float32: for the terms that are small beside the exact ones.
+
+    The last bit is cleared, since a compiler may fuse a bare product with the sum that is to take it for exact.
+    """
     value = jnp.full(jnp.shape(x), coefficients[-1], jnp.float32)
     for coefficient in coefficients[-2::-1]:
         value = value * x + jnp.float32(coefficient)
-    return value
+    bits = jax.lax.bitcast_convert_type(value * x, jnp.int32)
+    return TwoFloat.of(jax.lax.bitcast_convert_type(bits & jnp.int32(-2), jnp.float32))
 
 
 def sqrt(x: TwoFloat) -> TwoFloat:
@@ -239,8 +249,8 @@ def exp(x: TwoFloat) -> TwoFloat:
 
 def _expm1_small(x: TwoFloat) -> TwoFloat:
     """Return e ** x - 1 for |x| <= 0.35."""
-    tail = x.high * _polynomial(x.high, (1 / 24, 1 / 120, 1 / 720, 1 / 5040, 1 / 40320, 1 / 362880, 1 / 3628800))
-    return x * x * (x * (TwoFloat.of(1 / 6) + TwoFloat.of(tail)) + 0.5) + x
+    tail = _tail(x.high, (1 / 24, 1 / 120, 1 / 720, 1 / 5040, 1 / 40320, 1 / 362880, 1 / 3628800))
+    return x * x * (x * (TwoFloat.of(1 / 6) + tail) + 0.5) + x
 
 
 def log1p(x: TwoFloat) -> TwoFloat:
@@ -261,8 +271,8 @@ def log(x: TwoFloat) -> TwoFloat:
 def _log_of_quotient(s: TwoFloat) -> TwoFloat:
     """Return log((1 + s) / (1 - s)) for |s| <= 0.172."""
     square = s * s
-    tail = square.high * _polynomial(square.high, (1 / 5, 1 / 7, 1 / 9, 1 / 11, 1 / 13, 1 / 15))
-    return 2.0 * (s * (square * (TwoFloat.of(1 / 3) + TwoFloat.of(tail)) + 1.0))
+    tail = _tail(square.high, (1 / 5, 1 / 7, 1 / 9, 1 / 11, 1 / 13, 1 / 15))
+    return 2.0 * (s * (square * (TwoFloat.of(1 / 3) + tail) + 1.0))
 
 
 def power(x: TwoFloat, exponent: Any) -> TwoFloat:
@@ -274,5 +284,5 @@ def power(x: TwoFloat, exponent: Any) -> TwoFloat:
 def half_cosine(x: TwoFloat) -> TwoFloat:
     """Return (1 - cos(pi x)) / 2 = sin(pi x / 2) ** 2 without cancellation, for x in [0, 1/2]."""
     w = x * x * (np.pi**2 / 4)  # sin(z)**2 as a series in w = z**2
-    tail = w.high * _polynomial(w.high, (-1 / 315, 2 / 14175, -2 / 467775, 4 / 42567525, -1 / 638512875))
-    return w * (w * (w * (TwoFloat.of(2 / 45) + TwoFloat.of(tail)) - 1 / 3) + 1.0)
+    tail = _tail(w.high, (-1 / 315, 2 / 14175, -2 / 467775, 4 / 42567525, -1 / 638512875))
+    return w * (w * (w * (TwoFloat.of(2 / 45) + tail) - 1 / 3) + 1.0)
