@@ -9,7 +9,7 @@ import pytest
 import rheostax as rx
 
 NAMES = {
-    "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"],
+    "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Repeat", "Warmup", "WarmupStableDecay"],
     "other clocks": ["Clock", "Extended"],
     "units": ["Duration", "extend", "resolve", "stretch"],
     "policies": ["AdvanceOnPlateau", "Greedy", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"],

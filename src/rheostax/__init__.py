@@ -13,7 +13,7 @@ from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
-from rheostax.schedules import Clock, Constant, Cosine, Exponential, Extended, Join, Linear, Polynomial, Warmup, WarmupStableDecay
+from rheostax.schedules import Clock, Constant, Cosine, Exponential, Extended, Join, Linear, Polynomial, Repeat, Warmup, WarmupStableDecay
 from rheostax.simulate import simulate
 from rheostax.state import learning_rate, observe, should_stop
 from rheostax.units import resolve, stretch
@@ -38,6 +38,7 @@ __all__ = [
     "Polynomial",
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
+    "Repeat",
     "RestartOnPlateau",
     "RheostaxError",
     "RheostaxWarning",

@@ -65,8 +65,8 @@ def durations(value: Any) -> list[tuple[str, Any]]:
     """Return the durations of one node with their names, those in a tuple one by one."""
     found: list[tuple[str, Any]] = []
     for field in dataclasses.fields(value):
-        if field.metadata.get("duration"):
-            content = getattr(value, field.name)
+        content = getattr(value, field.name)
+        if field.metadata.get("duration") and content is not None:
             several = isinstance(content, tuple)
             found += [(f"{field.name}[{i}]", one) for i, one in enumerate(content)] if several else [(field.name, content)]
     return found

@@ -75,7 +75,7 @@ class LearningRate(abc.ABC):
         """Return the state after the metrics (by name, `float32 []`) that were observed when `count` updates were done."""
         return tuple(child.observe(part, count, metrics) for child, part in zip(self.children(), state, strict=True))
 
-    def rebuild(self, change: Callable[[str, Any], Any], child: Callable[[LearningRate], LearningRate]) -> Self:
+    def rebuild(self, change: Callable[[str, Any], Any], child: Callable[[LearningRate], LearningRate], check: bool = True) -> Self:
         """Make a node like this one: every duration by `change(name, value)`, every child by `child(node)`; checked anew."""
 
         def visit(name: str, value: Any, timed: bool) -> Any:
@@ -83,13 +83,14 @@ class LearningRate(abc.ABC):
                 return child(value)
             if isinstance(value, tuple):
                 return tuple(visit(f"{name}[{i}]", one, timed) for i, one in enumerate(value))
-            return change(name, value) if timed else value
+            return change(name, value) if timed and value is not None else value
 
         new = object.__new__(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every node is a dataclass
             timed = bool(field.metadata.get("duration"))
             object.__setattr__(new, field.name, visit(field.name, getattr(self, field.name), timed))
-        getattr(new, "__post_init__", lambda: None)()
+        if check:
+            getattr(new, "__post_init__", lambda: None)()
         return new
 
     @abc.abstractmethod

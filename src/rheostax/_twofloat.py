@@ -31,6 +31,7 @@ __all__ = [
     "lower_numbers",
     "maximum",
     "minimum",
+    "nearest",
     "power",
     "product_with_tiny",
     "ratio",
@@ -180,10 +181,26 @@ def minimum(a: Any, b: Any) -> TwoFloat:
 
 
 def product_with_tiny(a: TwoFloat, b: TwoFloat) -> TwoFloat:
-    """Return a * b where b may be so small that the error terms of the product would underflow."""
-    lift_by = jnp.where(jnp.abs(b.high) < 2.0**-60, jnp.float32(2.0**60), jnp.float32(1.0))
-    product = a * TwoFloat(b.high * lift_by, b.low * lift_by)
-    return TwoFloat(product.high / lift_by, product.low / lift_by)
+    """Return a * b where both may be so small that the error terms of the product would underflow."""
+    lifted, by = zip(*(_lifted(x) for x in (a, b)), strict=True)
+    product = lifted[0] * lifted[1]
+    return TwoFloat(product.high / by[0] / by[1], product.low / by[0] / by[1])
+
+
+def _lifted(x: TwoFloat) -> tuple[TwoFloat, jax.Array]:
+    """Return x, times 2 ** 60 if it is tiny, and what it was multiplied with."""
+    by = jnp.where(jnp.abs(x.high) < 2.0**-60, jnp.float32(2.0**60), jnp.float32(1.0))
+    return TwoFloat(x.high * by, x.low * by), by
+
+
+def nearest(x: TwoFloat) -> jax.Array:
+    """Return the nearest `int32` to x >= 0, halves up, and the largest one for all above.
+
+    A 4096th is on top of the half, so that what is a half but for its 45th bit goes up as well, whatever a compiler does.
+    """
+    x = x + (0.5 + 2.0**-12)
+    whole = jnp.floor(jnp.minimum(x.high, 2.0**31 - 128))  # the largest float32 that is an int32
+    return whole.astype(jnp.int32) + jnp.floor(jnp.minimum((x.high - whole) + x.low, 127.0)).astype(jnp.int32)
 
 
 def stack(values: list[TwoFloat]) -> TwoFloat:

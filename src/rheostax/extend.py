@@ -92,6 +92,8 @@ def _extend(rate: LearningRate, steps: int, at: int, rewarm_steps: int) -> Learn
     if isinstance(rate, Join) and at >= rate.boundaries[-1]:
         begin = rate.boundaries[-1]
         return Join([*rate.rates[:-1], _extend(rate.rates[-1], steps - begin, at - begin, rewarm_steps)], rate.boundaries)
+    if all(child.horizon != horizon for child in rate.children()):
+        raise ArgumentError(f"extend: {rate!r} has no part whose end could be moved. Make it anew, with the lengths that it is to have.")
     return rate.rebuild(
         lambda _, value: value, lambda child: _extend(child, steps, at, rewarm_steps) if child.horizon == horizon else child
     )

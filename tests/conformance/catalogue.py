@@ -33,6 +33,8 @@ SAMPLES: dict[str, Any] = {
     "end_value": 0.015625,
     "factor": 0.6,
     "init_value": 0.3,
+    "length_factor": 1.5,
+    "limit": 3,
     "min_scale": 0.05,
     "latest": [9, 17],
     "max_restarts": 3,
@@ -40,6 +42,7 @@ SAMPLES: dict[str, Any] = {
     "min_change": 0.001,
     "patience": 2,
     "peak_value": 0.3,
+    "period": 9,
     "power": 1.7,
     "rate": rx.Polynomial(0.3, 0.01, 1.5, 30),
     "rates": [0.2, rx.Linear(0.3, 0.1, 6), rx.Cosine(0.1, 9)],
@@ -64,6 +67,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
     "Greedy": [{"mode": "max", "reset_after": None}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
+    "Repeat": [{"length_factor": 1.0}, {"limit": None}],
     "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],
     "SpikeGuard": [{"mode": "max"}],
     "WarmupStableDecay": [{"decay": "cosine"}, {"decay": "1-sqrt"}],
@@ -111,6 +115,7 @@ def single_examples() -> dict[str, LearningRate]:
 PLATEAU = rx.ReduceOnPlateau(patience=1, factor=0.5, rtol=0.01)
 
 COMPOSED: dict[str, LearningRate] = {
+    "cycles with a policy": rx.Repeat(rx.Warmup(3) * rx.Join([0.2, rx.Cosine(0.3, 7)], [2]) * PLATEAU, 9, length_factor=2.0, factor=0.8),
     "product": rx.Warmup(5) * rx.Cosine(0.3, 20, end_value=0.01) * PLATEAU,
     "two metrics": 0.3 * rx.ReduceOnPlateau(patience=2, factor=0.7) * rx.ReduceOnPlateau(monitor="accuracy", mode="max", patience=1),
     "clip": (rx.Constant(0.3) * PLATEAU).clip(0.02, 0.25),

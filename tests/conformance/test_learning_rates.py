@@ -1,6 +1,7 @@
 """The same checks for every schedule, every policy, and expressions composed of them."""
 
 import copy
+import dataclasses
 import functools
 
 import jax
@@ -154,7 +155,9 @@ def test_vmap_over_hyperparameters_is_a_loop(rate):
 def test_it_can_be_made_under_vmap(cls):
     """A family of rates is `jax.vmap(lambda x: rx.Cosine(x, ...))`; checks that need a value let tracers pass."""
     arguments = sample_arguments(cls)
-    numbers = {name: jnp.stack([jnp.asarray(v)] * 2) for name, v in arguments.items() if np.asarray(v).dtype.kind in "if"}
+    structure = {field.name for field in dataclasses.fields(cls) if field.metadata.get("static")}
+    traced = {name: v for name, v in arguments.items() if np.asarray(v).dtype.kind in "if" and name not in structure}
+    numbers = {name: jnp.stack([jnp.asarray(v)] * 2) for name, v in traced.items()}
     rest = {name: v for name, v in arguments.items() if name not in numbers}
 
     def value(numbers):

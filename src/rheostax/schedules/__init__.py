@@ -8,7 +8,20 @@ from rheostax.schedules.extended import Extended
 from rheostax.schedules.join import Join
 from rheostax.schedules.linear import Linear
 from rheostax.schedules.polynomial import Polynomial
+from rheostax.schedules.repeat import Repeat
 from rheostax.schedules.warmup import Warmup
 from rheostax.schedules.warmup_stable_decay import WarmupStableDecay
 
-__all__ = ["Clock", "Constant", "Cosine", "Exponential", "Extended", "Join", "Linear", "Polynomial", "Warmup", "WarmupStableDecay"]
+__all__ = [
+    "Clock",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Extended",
+    "Join",
+    "Linear",
+    "Polynomial",
+    "Repeat",
+    "Warmup",
+    "WarmupStableDecay",
+]
