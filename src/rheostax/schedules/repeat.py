@@ -97,15 +97,13 @@ class Repeat(LearningRate):
         if self.length_factor == 1:
             found = count // period
         else:
+            begins = self._begin(jnp.arange(len(self._periods[0])), period[..., None])
             # The largest count counts as the one before it: begins that are too large for int32 have its value.
-            search = jnp.vectorize(lambda count, period: jnp.searchsorted(self._begins(period), count, side="right") - 1)
-            found = search(jnp.minimum(count, _check.INT32_MAX - 1), period).astype(jnp.int32)
+            reached = begins <= jnp.minimum(count, _check.INT32_MAX - 1)[..., None]
+            found = jnp.sum(reached, axis=-1, dtype=jnp.int32) - 1
         cycle = jnp.minimum(found, last)
         begin, end = self._begin(cycle, period), self._begin(cycle + 1, period)
         return cycle, jnp.minimum(count, end) - begin, end - begin
-
-    def _begins(self, period: jax.Array) -> jax.Array:
-        return self._begin(jnp.arange(len(self._periods[0])), period)
 
     def _stretched(self, rate: LearningRate, length: jax.Array) -> LearningRate:
         """Return a rate with every duration stretched to a cycle's length."""
