@@ -10,6 +10,7 @@ import rheostax as rx
 
 NAMES = {
     "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Repeat", "Warmup", "WarmupStableDecay"],
+    "more schedules": ["InverseSqrt", "Noam", "Noise", "Power", "Rex", "Tanh"],
     "other clocks": ["Clock", "Extended"],
     "units": ["Duration", "extend", "resolve", "stretch"],
     "policies": ["AdvanceOnPlateau", "Greedy", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"],

@@ -13,7 +13,25 @@ from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
-from rheostax.schedules import Clock, Constant, Cosine, Exponential, Extended, Join, Linear, Polynomial, Repeat, Warmup, WarmupStableDecay
+from rheostax.schedules import (
+    Clock,
+    Constant,
+    Cosine,
+    Exponential,
+    Extended,
+    InverseSqrt,
+    Join,
+    Linear,
+    Noam,
+    Noise,
+    Polynomial,
+    Power,
+    Repeat,
+    Rex,
+    Tanh,
+    Warmup,
+    WarmupStableDecay,
+)
 from rheostax.simulate import simulate
 from rheostax.state import learning_rate, observe, should_stop
 from rheostax.units import resolve, stretch
@@ -30,22 +48,28 @@ __all__ = [
     "Greedy",
     "GroupError",
     "Groups",
+    "InverseSqrt",
     "Join",
     "LearningRate",
     "Linear",
+    "Noam",
+    "Noise",
     "Optimizer",
     "Policy",
     "Polynomial",
+    "Power",
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
     "Repeat",
     "RestartOnPlateau",
+    "Rex",
     "RheostaxError",
     "RheostaxWarning",
     "Schedule",
     "SpikeGuard",
     "StateError",
     "StopOnPlateau",
+    "Tanh",
     "UnknownMetricError",
     "Warmup",
     "WarmupStableDecay",

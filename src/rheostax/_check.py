@@ -131,7 +131,7 @@ def each_whole(node: Any, field: str, *, low: int = 1) -> None:
     _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else int(value) for value in values))
 
 
-def choice(node: Any, field: str, choices: Iterable[str]) -> None:
+def choice(node: Any, field: str, choices: Iterable[Any]) -> None:
     """Check that `node.field` is one of `choices`."""
     value, choices = getattr(node, field), tuple(choices)
     if value not in choices:
@@ -159,5 +159,5 @@ def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:
 
 def did_you_mean(word: Any, known: Iterable[str], say: Callable[[str], str] = "Did you mean {!r}?".format) -> str:
     """Suggest the nearest known word, or nothing."""
-    near = difflib.get_close_matches(str(word), list(known), n=1)
+    near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)
     return say(near[0]) if near else ""

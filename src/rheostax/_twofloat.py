@@ -189,7 +189,7 @@ def product_with_tiny(a: TwoFloat, b: TwoFloat) -> TwoFloat:
 
 def _lifted(x: TwoFloat) -> tuple[TwoFloat, jax.Array]:
     """Return x, times 2 ** 60 if it is tiny, and what it was multiplied with."""
-    by = jnp.where(jnp.abs(x.high) < 2.0**-60, jnp.float32(2.0**60), jnp.float32(1.0))
+    by = jnp.where(jnp.abs(x.high) < 2.0**-30, jnp.float32(2.0**60), jnp.float32(1.0))
     return TwoFloat(x.high * by, x.low * by), by
 
 
@@ -300,6 +300,7 @@ def power(x: TwoFloat, exponent: Any) -> TwoFloat:
 
 def half_cosine(x: TwoFloat) -> TwoFloat:
     """Return (1 - cos(pi x)) / 2 = sin(pi x / 2) ** 2 without cancellation, for x in [0, 1/2]."""
-    w = x * x * (np.pi**2 / 4)  # sin(z)**2 as a series in w = z**2
+    z = x * (np.pi / 2)
+    w = product_with_tiny(z, z)  # sin(z)**2 as a series in w = z**2
     tail = _tail(w.high, (-1 / 315, 2 / 14175, -2 / 467775, 4 / 42567525, -1 / 638512875))
-    return w * (w * (w * (TwoFloat.of(2 / 45) + tail) - 1 / 3) + 1.0)
+    return product_with_tiny(w * (w * (TwoFloat.of(2 / 45) + tail) - 1 / 3) + 1.0, w)

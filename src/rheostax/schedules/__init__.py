@@ -5,10 +5,16 @@ from rheostax.schedules.clock import Clock
 from rheostax.schedules.cosine import Cosine
 from rheostax.schedules.exponential import Exponential
 from rheostax.schedules.extended import Extended
+from rheostax.schedules.inverse_sqrt import InverseSqrt
 from rheostax.schedules.join import Join
 from rheostax.schedules.linear import Linear
+from rheostax.schedules.noam import Noam
+from rheostax.schedules.noise import Noise
 from rheostax.schedules.polynomial import Polynomial
+from rheostax.schedules.power import Power
 from rheostax.schedules.repeat import Repeat
+from rheostax.schedules.rex import Rex
+from rheostax.schedules.tanh import Tanh
 from rheostax.schedules.warmup import Warmup
 from rheostax.schedules.warmup_stable_decay import WarmupStableDecay
 
@@ -18,10 +24,16 @@ __all__ = [
     "Cosine",
     "Exponential",
     "Extended",
+    "InverseSqrt",
     "Join",
     "Linear",
+    "Noam",
+    "Noise",
     "Polynomial",
+    "Power",
     "Repeat",
+    "Rex",
+    "Tanh",
     "Warmup",
     "WarmupStableDecay",
 ]

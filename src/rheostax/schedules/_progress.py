@@ -7,17 +7,32 @@ value is chosen by comparing integers: it is exact, whatever the compiler does t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rheostax._twofloat import TwoFloat, half_cosine, product_with_tiny, ratio, where
+from rheostax._twofloat import TwoFloat, power, product_with_tiny, ratio, sqrt, where
+from rheostax.schedules._weights import Weights
 
-__all__ = ["Weights", "between", "cosine", "straight"]
+__all__ = ["between", "blend", "falling", "parts"]
 
-Weights = Callable[[TwoFloat, TwoFloat], tuple[TwoFloat, TwoFloat]]
+
+def parts(steps: Any, count: jax.Array) -> tuple[TwoFloat, TwoFloat]:
+    """Return the part of `steps` that is done at `count` and the part that is left, each exact however small it is."""
+    steps = jnp.int32(steps)
+    done = jnp.minimum(count, steps)
+    left = steps - done
+    near = ratio(jnp.minimum(done, left), steps)
+    far = 1.0 - near
+    return where(done < left, near, far), where(done < left, far, near)
+
+
+def blend(start: TwoFloat, end: TwoFloat, way_done: TwoFloat, way_left: TwoFloat) -> TwoFloat:
+    """Return `start * way_left + end * way_done`, where both ways are >= 0 and their sum is 1, as the smaller value plus a part."""
+    rising = start.high < end.high
+    low, high, way = where(rising, start, end), where(rising, end, start), where(rising, way_done, way_left)
+    return low + product_with_tiny(high - low, way)
 
 
 def between(start: Any, end: Any, steps: Any, count: jax.Array, weights: Weights) -> TwoFloat:
@@ -28,31 +43,19 @@ def between(start: Any, end: Any, steps: Any, count: jax.Array, weights: Weights
         end: Value at and after count `steps`, exactly.
         steps: Length in updates, >= 1.
         count: `int32`, >= 0.
-        weights: Takes the elapsed part count / steps and the part left, 1 - count / steps, each exact however small it is;
+        weights: Takes the part done, count / steps, and the part left, 1 - count / steps, each exact however small it is;
             returns the fraction of the way done and the fraction of the way left, whose sum is 1.
 
     Returns:
         A number of count's shape.
     """
-    start, end, steps = TwoFloat.of(start), TwoFloat.of(end), jnp.int32(steps)
-    done = jnp.minimum(count, steps)
-    left = steps - done
-    near = ratio(jnp.minimum(done, left), steps)
-    far = 1.0 - near
-    way_done, way_left = weights(where(done < left, near, far), where(done < left, far, near))
-    rising = start.high < end.high
-    low, high, way = where(rising, start, end), where(rising, end, start), where(rising, way_done, way_left)
-    value = low + product_with_tiny(high - low, way)
-    return where(left == 0, end, where(done == 0, start, value))
+    start, end = TwoFloat.of(start), TwoFloat.of(end)
+    value = blend(start, end, *weights(*parts(steps, count)))
+    return where(count >= jnp.int32(steps), end, where(count == 0, start, value))
 
 
-def straight(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
-    """Weigh a straight line."""
-    return done, left
-
-
-def cosine(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
-    """Weigh half a cosine: (1 - cos(pi * done)) / 2 and (1 + cos(pi * done)) / 2, each without cancellation."""
-    early = done.high < left.high
-    near = half_cosine(where(early, done, left))
-    return where(early, near, 1.0 - near), where(early, 1.0 - near, near)
+def falling(exponent: Any, timescale: Any, elapsed: jax.Array) -> TwoFloat:
+    """Return `(1 + elapsed / timescale) ** -exponent`, exactly 1 where elapsed is 0; by a square root for an exponent of None."""
+    timescale = TwoFloat.of(jnp.int32(timescale))
+    base = timescale / (timescale + TwoFloat.of(elapsed))
+    return where(elapsed == 0, 1.0, sqrt(base) if exponent is None else power(base, exponent))

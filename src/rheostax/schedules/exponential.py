@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
-from rheostax._node import duration, node
+from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, exp, log, ratio, where
 
@@ -17,13 +17,16 @@ __all__ = ["Exponential"]
 class Exponential(Schedule):
     """Multiply the value by a constant rate every so many updates.
 
-    `init_value * decay_rate ** (count / transition_steps)`, never ending unless `end_value` stops it.
+    `init_value * decay_rate ** (max(count - transition_begin, 0) / transition_steps)`, never ending unless `end_value` stops it.
+    With `staircase` the exponent is rounded down, and the value falls in steps.
 
     Args:
         init_value: Value at count 0, >= 0.
         transition_steps: Updates per multiplication, a whole number >= 1.
         decay_rate: Factor per `transition_steps` updates, in (0, 1].
         end_value: Lower bound, >= 0.
+        transition_begin: Count at which the decay begins, a whole number >= 0.
+        staircase: Whether to decay in steps, once every `transition_steps` updates.
 
     Raises:
         ArgumentError: If an argument breaks its rule.
@@ -40,17 +43,22 @@ class Exponential(Schedule):
     transition_steps: int = duration()
     decay_rate: float
     end_value: float = 0.0
+    transition_begin: int = duration(default=0)
+    staircase: bool = static(default=False)
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
         _check.duration(self, "transition_steps")
         _check.number(self, "decay_rate", high=1.0, low_open=True, high_open=False, advice="A rate above 1 would grow without bound.")
         _check.number(self, "end_value")
+        _check.duration(self, "transition_begin", low=0)
+        _check.choice(self, "staircase", (True, False))
 
     def at(self, count: jax.Array) -> TwoFloat:
         start, end = TwoFloat.of(self.init_value), TwoFloat.of(self.end_value)
-        periods = ratio(count, jnp.int32(self.transition_steps))
+        elapsed, steps = jnp.maximum(count - jnp.int32(self.transition_begin), 0), jnp.int32(self.transition_steps)
+        periods = TwoFloat.of(elapsed // steps) if self.staircase else ratio(elapsed, steps)
         # One exponential of a sum instead of a product: the smallest floats have no room for a product's error terms.
         decayed = exp(log(where(start.high > 0, start, 1.0)) + periods * log(TwoFloat.of(self.decay_rate)))
-        value = where((count == 0) | (start.high == 0), start, decayed)
+        value = where((elapsed == 0) | (start.high == 0), start, decayed)
         return where(value.high < end.high, end, value)

@@ -8,7 +8,8 @@ from rheostax import _check
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
-from rheostax.schedules._progress import between, straight
+from rheostax.schedules._progress import between
+from rheostax.schedules._weights import straight
 
 __all__ = ["Linear"]
 
