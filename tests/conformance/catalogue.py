@@ -40,14 +40,14 @@ SAMPLES: dict[str, Any] = {
     "half_life": 3,
     "init_value": 0.3,
     "k_decay": 1.25,
+    "latest": [9, 17],
     "length_factor": 1.5,
     "limit": 3,
     "lower": -5.0,
-    "min_scale": 0.05,
-    "latest": [9, 17],
     "max_restarts": 3,
     "max_scale": 4.0,
     "min_change": 0.001,
+    "min_scale": 0.05,
     "patience": 2,
     "peak_value": 0.3,
     "period": 30,
@@ -79,17 +79,17 @@ SAMPLES: dict[str, Any] = {
 
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
     "Exponential": [{"staircase": False}],
     "Extended": [{"rewarm_steps": 0}],
+    "Greedy": [{"mode": "max", "reset_after": None}],
     "Noise": [{"amplitude": 0.5, "distribution": "uniform", "end": None}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
     "Repeat": [{"length_factor": 1.0, "limit": None}],
-    "Warmup": [{"shape": shape} for shape in ("cosine", "polynomial", "exponential")],
-    "WarmupStableDecay": [{"decay": "1-sqrt"}, {"decay": "exponential", "stable": "power"}, {"decay": "half-life"}],
-    "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
-    "Greedy": [{"mode": "max", "reset_after": None}],
     "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],
     "SpikeGuard": [{"mode": "max"}],
+    "Warmup": [{"shape": shape} for shape in ("cosine", "polynomial", "exponential")],
+    "WarmupStableDecay": [{"decay": "1-sqrt"}, {"decay": "exponential", "stable": "power"}, {"decay": "half-life"}],
 }
 
 
