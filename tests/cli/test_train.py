@@ -114,3 +114,17 @@ def test_ctrl_c_ends_cleanly_with_everything_written(tmp_path):
     assert summary["interrupted"] is True
     assert summary["count"] == len(counts) == counts[-1] + 1
     assert (tmp_path / "run" / "run.png").exists()
+
+
+@pytest.mark.parametrize("moment", ["import", "model", "swallowed"])
+def test_ctrl_c_before_the_training_is_one_line(moment, tmp_path):
+    interrupt = "signal.raise_signal(signal.SIGINT)"
+    text = {
+        "import": interrupt,
+        "model": f"def model(rngs):\n    {interrupt}\ntask = dataclasses.replace(task, model=model)",
+        "swallowed": f"try:\n    {interrupt}\nexcept BaseException:\n    pass",
+    }[moment]
+    (tmp_path / "a_task.py").write_text(f"import dataclasses, signal\nfrom rheostax.tasks.diabetes import task\n{text}\n")
+    done = rheostax("train", "a_task:task", "--out", "run", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert not (tmp_path / "run").exists()

@@ -228,3 +228,73 @@ def test_data_and_loss_of_another_kind_are_explained():
 def test_wrong_arguments_are_named(argument, value):
     with pytest.raises(TaskError, match=f"{argument} must be a whole number >= .*, got {value}"):
         fit(diabetes, **{argument: value})
+
+
+def result_of(change):
+    return lambda model, batch: change(*diabetes.loss(model, batch))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda loss, metrics: (loss[None], metrics), r"the loss must be a scalar of floating type, got float32\[1\]\. Reduce it first"),
+        (lambda loss, metrics: (jnp.int32(loss), metrics), r"the loss must be a scalar of floating type, got int32\[\]"),
+        (lambda loss, metrics: ((loss, loss), metrics), r"the loss must be a scalar of floating type, got tuple"),
+        (lambda loss, metrics: (loss, {"r3": jnp.ones((2, 3))}), r"the metric 'r3' must be a real scalar, got float32\[2, 3\]"),
+        (lambda loss, metrics: (loss, {"r3": loss * 1j}), r"the metric 'r3' must be a real scalar, got complex64\[\]"),
+        (lambda loss, metrics: (loss, {"loss": loss}), r"a metric named 'loss', which is the name of the loss itself"),
+    ],
+)
+def test_a_loss_or_metric_that_is_no_real_scalar_is_named(change, says, tmp_path):
+    with pytest.raises(TaskError, match=says):
+        fit(dataclasses.replace(diabetes, loss=result_of(change)), epochs=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+class Batches:
+    """The batches of diabetes, or other ones."""
+
+    def __init__(self, **other):
+        data = diabetes.data()
+        self.batches_per_epoch, self.train, self.validation = UPDATES, data.train, data.validation
+        vars(self).update(other)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"data": lambda: Batches(batches_per_epoch=0)}, r"batches_per_epoch must be a whole number >= 1, got 0\."),
+        ({"data": lambda: Batches(train=lambda epoch, seed: iter(()))}, r"data\.train\(0, 0\) yields no batch; it must yield at least one"),
+        ({"data": lambda: Batches(validation=lambda: iter(()))}, r"data\.validation\(\) yields no batch"),
+        ({"model": lambda rngs: 3}, r"model\(rngs\) must return a flax\.nnx\.Module, got 3\."),
+    ],
+)
+def test_a_task_without_batches_or_model_is_refused_before_training(change, says, tmp_path):
+    with pytest.raises(TaskError, match=says):
+        fit(dataclasses.replace(diabetes, **change), epochs=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_that_end_with_the_first_epoch_are_told():
+    def data():
+        batches = diabetes.data().train
+        return Batches(train=lambda epoch, seed: batches(epoch, seed) if epoch == 0 else iter(()))
+
+    with pytest.raises(TaskError, match=r"data\.train\(1, 0\) yields no batch; it must return a new iterator each time"):
+        fit(dataclasses.replace(diabetes, data=data), epochs=2)
+
+
+def test_a_validation_that_is_nan_is_never_the_best():
+    factors = iter((1.0, np.nan, 1.0, np.nan))  # the first look is at the shapes alone
+
+    def validation():
+        factor = np.float32(next(factors))
+        return ({**batch, "progression": factor * batch["progression"]} for batch in diabetes.data().validation())
+
+    result = fit(dataclasses.replace(diabetes, data=lambda: Batches(validation=validation)), epochs=3, watcher=Warnings())
+    assert result.best["epoch"] == 2
+    assert np.isfinite(result.best["val_r2"])
+
+
+def test_one_epoch_is_told_as_one():
+    assert fit(diabetes, epochs=1).reason == "the only epoch is over"

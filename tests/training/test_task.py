@@ -16,7 +16,8 @@ def test_embedded_tasks_load(name):
 
 
 MODULES = {
-    "a_task": "from rheostax.tasks.diabetes import task\ndef make(): return task\nnumber = 3\n",
+    "a_task": "from rheostax.tasks.diabetes import task\ndef make(): return task\nnumber = 3\n"
+    "def fail(): raise ValueError('no such\\nfile')\n",
     "a_broken_task": "raise RuntimeError('no data here')\n",
     "a_task_in_need": "import a_package_that_nobody_has\n",
 }
@@ -46,6 +47,7 @@ def test_own_task_is_found_in_the_working_folder(folder, attribute):
         ("json:loads", r"json:loads must be a rheostax.training.Task.*got <function loads"),
         ("a_task", r"no task 'a_task'.*For the task in a_task.py write 'a_task:task'"),
         ("a_broken_task:task", r"can't be imported: RuntimeError: no data here"),
+        ("a_task:fail", r"a_task:fail can't make its task: ValueError: no such"),
         ("a_task_in_need:task", r"needs 'a_package_that_nobody_has'"),
     ],
 )

@@ -11,12 +11,11 @@ import jax
 import numpy as np
 from flax import nnx
 
-from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, monitored
 from rheostax._words import plain
 from rheostax.control import control
 from rheostax.describe import describe
-from rheostax.errors import TaskError, UnknownMetricError
+from rheostax.errors import TaskError
 from rheostax.groups import group_names
 from rheostax.optimizer import Optimizer
 from rheostax.record.journal import Decision, Rates, decisions, decisions_of
@@ -25,6 +24,7 @@ from rheostax.state import controls
 from rheostax.training.data import Data
 from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
+from rheostax.training.protocol import first_batch, reported_metrics, require_data, require_metrics, require_model
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
 from rheostax.training.stop import floor_reached, stop_asked_for
 from rheostax.training.task import Task
@@ -68,15 +68,15 @@ def fit(
         if not isinstance(value, int) or value < low:
             raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
     data = task.data()
-    if not all(hasattr(data, name) for name in ("batches_per_epoch", "train", "validation")):
-        raise TaskError(f"data() must return a rheostax.training.Data, such as Arrays(training, held_out, batch_size); got {type(data)}.")
+    require_data(data)
     updates = {"total_steps": length * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
     rate = resolve(task.learning_rate(data.batches_per_epoch, length), **updates, batch_size=getattr(data, "batch_size", None))
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
     run = _Run(plan, data, watcher or Watcher())
-    folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
-    with run.watcher:
-        return run.go(folder)
+    with graceful_interrupt() as interrupt:
+        folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
+        with run.watcher:
+            return run.go(folder, interrupt)
 
 
 class _Run:
@@ -87,9 +87,11 @@ class _Run:
     def __init__(self, plan: Plan, data: Data, watcher: Watcher) -> None:
         self.plan, self.data, self.watcher = plan, data, watcher
         self.model = plan.task.model(nnx.Rngs(plan.seed))
+        require_model(self.model)
         self.model.eval()
         self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model))
-        _require_metrics(plan, self._metric_names())
+        first_batch(data.train(0, plan.seed), f"data.train(0, {plan.seed})")
+        require_metrics(plan, reported_metrics(plan.task, self.model, first_batch(data.validation(), "data.validation()")))
         self.model.train()
         tx = control(plan.task.optimizer, plan.learning_rate, **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
@@ -103,7 +105,7 @@ class _Run:
         self.decisions: list[Decision] = []
         self.warnings: list[str] = []
 
-    def go(self, folder: RunDirectory | None) -> Result:
+    def go(self, folder: RunDirectory | None, interrupt: Interrupt) -> Result:
         started = time.perf_counter()
         self.watcher.begin(self.plan)
         if folder:
@@ -111,21 +113,22 @@ class _Run:
             folder.write(CONFIG, self.plan.to_json())
         self._warn_of_short_horizon()
         reason = None
-        with graceful_interrupt() as interrupt:
-            while reason is None and self.epochs < self.plan.epochs:
-                reason = self._epoch(interrupt)
-        reason = reason or f"all {self.plan.epochs} epochs are over"
+        while reason is None and self.epochs < self.plan.epochs:
+            reason = self._epoch(interrupt)
+        reason = reason or ("the only epoch is over" if self.plan.epochs == 1 else f"all {self.plan.epochs} epochs are over")
         return self._finish(reason, interrupt.requested, time.perf_counter() - started)
 
     def _epoch(self, interrupt: Interrupt) -> str | None:
         """Train and validate once; return why to stop, or None."""
         batches = iter(self.data.train(self.epochs, self.plan.seed))
-        diverged = True
+        before, diverged = self.count, True
         for chunk in chunks(batches, self.plan.updates_per_epoch, self.plan.task.updates_per_dispatch):
             losses = self._dispatch(chunk)
             diverged &= not np.isfinite(losses).any()
             if interrupt.requested:
                 return "interrupted"
+        if self.count == before:
+            raise TaskError(f"data.train({self.epochs}, {self.plan.seed}) yields no batch; it must return a new iterator each time.")
         self.epochs += 1
         self._validate()
         if diverged:
@@ -160,17 +163,11 @@ class _Run:
         self._write(METRICS, [{"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}])
         name, direction = self.plan.task.goal
         value = self.metrics[name]
-        if not self.best or (value < self.best[name] if direction == "min" else value > self.best[name]):
+        better = not self.best or (value < self.best[name] if direction == "min" else value > self.best[name])
+        if better and np.isfinite(value):
             self.best = {name: value, "epoch": self.epochs}
         self.watcher.validated(self.epochs, self.metrics, self.learning_rate)
         self._decide(decisions(before, self._control()))
-
-    def _metric_names(self) -> list[str]:
-        """Return what a validation will report, without computing it."""
-        found = jax.eval_shape(self.plan.task.loss, self.model, next(iter(self.data.validation())))
-        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
-            raise TaskError("loss(model, batch) must return a scalar and a dict of other scalars, which may be empty: (loss, {}).")
-        return ["val_loss", *(f"val_{name}" for name in found[1])]
 
     def _control(self) -> ControlState:
         """Return the control's state without the optimizer's own, which is large and stays on the device."""
@@ -216,14 +213,3 @@ class _Run:
             self.folder.close()
         self.watcher.end(result)
         return result
-
-
-def _require_metrics(plan: Plan, reported: list[str]) -> None:
-    """Refuse, before anything is computed, a policy that would wait in vain."""
-    known = ["value", *reported]
-    for name in monitored(plan.learning_rate):
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise UnknownMetricError(f"A policy monitors {name!r}, but this task reports {', '.join(known)}. {hint}".rstrip())
-    if plan.task.goal[0] not in reported:
-        raise TaskError(f"goal must be one of the validation metrics {', '.join(reported)}, got {plan.task.goal[0]!r}.")

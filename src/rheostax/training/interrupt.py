@@ -31,8 +31,9 @@ def graceful_interrupt() -> Iterator[Interrupt]:
     previous = signal.getsignal(signal.SIGINT)
 
     def request(number: int, frame: FrameType | None) -> None:
+        if interrupt.requested:
+            raise KeyboardInterrupt
         interrupt.requested = True
-        signal.signal(signal.SIGINT, previous)
 
     signal.signal(signal.SIGINT, request)
     try:

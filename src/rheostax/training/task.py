@@ -90,7 +90,10 @@ def load_task(name: str) -> Task:
     module_name, _, attribute = name.partition(":")
     found = _attribute(_module(module_name), module_name, attribute)
     if callable(found) and all(p.default is not p.empty for p in inspect.signature(found).parameters.values()):
-        found = found()
+        try:
+            found = found()
+        except Exception as error:
+            raise TaskError(f"{name} can't make its task: {type(error).__name__}: {error}") from error
     if not isinstance(found, Task):
         raise TaskError(f"{name} must be a rheostax.training.Task or a function that returns one, got {found!r}.")
     return found
