@@ -210,3 +210,13 @@ def test_a_state_is_left_as_it_was():
         function(run.state)
     for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(run.state), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_frozen_group_has_no_rate_to_change():
+    run = groups()
+    for change in (run.scale, run.set):
+        with pytest.raises(rx.ArgumentError, match=r"^group must have a rate to change, but 'c' is frozen: its rate in rx\.Groups"):
+            change(0.5, group="c")
+    run.reset(group="c")
+    run.scale(0.5)
+    np.testing.assert_allclose(list(run.update().values()), [0.5, 0.25, 0.0], rtol=1e-6)

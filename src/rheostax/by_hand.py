@@ -13,6 +13,7 @@ from rheostax._check import as_scalar
 from rheostax._control_state import ControlState, Manual
 from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
+from rheostax.groups import groups_of
 from rheostax.state import apply, controls, opt_state, rates_by_group, require_group, run
 
 __all__ = ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"]
@@ -36,7 +37,7 @@ def set_learning_rate(x: Any, value: Any, *, group: str | None = None, pin: bool
         The new state; the optimizer itself.
 
     Raises:
-        ArgumentError: If the value is negative, not finite or no scalar, or a group is missing or unknown.
+        ArgumentError: If the value is negative, not finite or no scalar, or a group is missing, unknown or frozen.
         StateError: If there is no control in it.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
@@ -62,7 +63,7 @@ def scale_learning_rate(x: Any, factor: Any, *, group: str | None = None) -> Any
         The new state; the optimizer itself.
 
     Raises:
-        ArgumentError: If the factor is negative, not finite or no scalar, or the group unknown.
+        ArgumentError: If the factor is negative, not finite or no scalar, or the group unknown or frozen.
         StateError: If there is no control in it.
     """
     return _by_hand(x, "factor", factor, group, _scale)
@@ -119,6 +120,9 @@ def _by_hand(x: Any, name: str, value: Any, group: str | None, hand: Hand) -> An
     def change(label: str, state: ControlState) -> ControlState:
         own = [f"{label}/{g}" if several else g for g in state.groups] if state.groups else [label if several else ""]
         chosen = tuple(group is None or g == group for g in own)
+        groups = groups_of(state.layout.skeleton.rate)
+        if groups and hand is not _reset and any(g == group and frozen for g, frozen in zip(own, groups.frozen, strict=True)):
+            raise ArgumentError(f"group must have a rate to change, but {group!r} is frozen: its rate in rx.Groups is None.")
         return run(_change_by_hand, state, number, chosen if state.groups else chosen[0], hand) if any(chosen) else state
 
     return apply(x, change)
