@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import rheostax as rx
@@ -111,7 +112,7 @@ def test_numbers_become_python_numbers_and_arrays_become_jax_arrays():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rx.ReduceOnPlateau(patience=0), r"got 0\. 1 cuts at the first observation that is no improvement; 0 would cut at every"),
+        (lambda: rx.ReduceOnPlateau(patience=0), r"got 0\. 1 acts at the first observation that is no improvement; 0 would act at every"),
         (lambda: rx.ReduceOnPlateau(factor=1.0), r"got 1\.0\. The rate is multiplied by it at each cut"),
         (lambda: rx.Exponential(0.1, 10, 1.1), r"got 1\.1\. A rate above 1 would grow without bound"),
         (lambda: rx.Warmup(0), r"got 0\. For no warm-up, leave the factor out"),
@@ -149,6 +150,12 @@ def test_numbers_become_python_numbers_and_arrays_become_jax_arrays():
         (lambda: rx.Join([0.1, 0.2, 0.3], [10, 10]), r"in increasing order, got \(10, 10\)\. Sort them"),
         (lambda: rx.Join([0.1, 0.2, 0.3], [10]), r"boundaries must be one fewer than the rates, got 1 for 3 rates"),
         (lambda: rx.Join([0.1], [10]), r"boundaries must be one fewer than the rates, got 1 for 1 rates"),
+        (lambda: rx.Join(1.0, [3]), r"^Join: rates must be a sequence of learning rates, got 1\.0\.$"),
+        (lambda: rx.Constant(0.1) * rx.ReduceOnPlateau, r"^A learning rate must be .* or a number, got the class ReduceOnPlateau"),
+        (lambda: rx.control(optax.sgd, rx.Cosine), r"^A learning rate must be .* or a number, got the class Cosine"),
+        (lambda: rx.control(dict, 0.1).init(P), r"^control: optimizer_factory must .*dict"),
+        (lambda: rx.control(max, 0.1), r"^control: optimizer_factory must have an argument learning_rate; max tells none"),
+        (lambda: rx.control(lambda learning_rate: 3, 0.1).init(P), r"^control: optimizer_factory must return an optax tr.*, got 3 from"),
         (lambda: rx.Join([0.1, "x"], [10]), r"value must be a finite number in \[0, inf\), got 'x'"),
     ],
 )  # fmt: skip
@@ -181,3 +188,44 @@ def test_errors_have_one_root():
         assert issubclass(error, rx.RheostaxError)
         assert issubclass(error, ValueError)
     assert issubclass(rx.RheostaxWarning, UserWarning)
+
+
+P = {"w": jnp.ones(2), "b": jnp.ones(3)}
+BOTH = rx.Groups({"w": 1.0, "b": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("rate", "part", "shape"),
+    [
+        (rx.Cosine(np.array([0.1, 0.2, 0.3]), 100) * rx.ReduceOnPlateau(), r"Cosine\(init_value=\[0\.1, 0\.2, 0\.3\].*", "(3,)"),
+        (np.array([0.1, 0.2]), r"Constant\(value=\[0\.1, 0\.2\]\)", "(2,)"),
+        (lambda count: jnp.ones((2, 3)), r"Foreign\(.*\)", "(2, 3)"),
+        (rx.Constant(1.0).clip(np.array([0.1, 0.2])), r"Constant\(value=1\.0\)\.clip\(min_value=\[0\.1, 0\.2\]\)", "(2,)"),
+        (BOTH * rx.Constant(np.array([1.0, 10.0])), r"Constant\(value=\[ 1\., 10\.\]\)", "(2,)"),  # as many as there are groups
+        (BOTH * (lambda count: jnp.ones(2)), r"Foreign\(.*\)", "(2,)"),
+        (rx.Groups({"w": np.array([1.0, 2.0]), "b": 1.0}), r"Constant\(value=\[1\., 2\.\]\)", "(2,)"),
+    ],
+    ids=range(7),
+)
+def test_a_rate_is_one_number(rate, part, shape):
+    """An optimizer would multiply by an array element by element, if the shapes happen to fit."""
+    rule = rf"^learning_rate must be one number at a count, but {part} has shape {re.escape(shape)}\. For several rates use jax\.vmap"
+    with pytest.raises(rx.ArgumentError, match=rule):
+        rx.control(optax.sgd, rate).init(P)
+
+
+def test_several_rates_go_through_vmap():
+    rates = jax.vmap(lambda peak: rx.learning_rate(rx.control(optax.sgd, rx.Cosine(peak, 10) * rx.ReduceOnPlateau()).init(P)))
+    np.testing.assert_array_equal(rates(jnp.array([0.1, 0.2])), np.array([0.1, 0.2], np.float32))
+
+
+@pytest.mark.parametrize("name", ["updates", "state", "params", "model", "grads"])
+def test_a_metric_has_no_name_that_update_uses_itself(name):
+    with pytest.raises(rx.ArgumentError, match=f"monitor must be a metric's name, and none of update's own arguments .*, got '{name}'"):
+        rx.ReduceOnPlateau(monitor=name)
+
+
+@pytest.mark.parametrize("name", ["x", "value", "group", "learning_rate", "tx", "self"])
+def test_a_metric_may_have_any_other_name(name):
+    state = rx.control(optax.sgd, rx.Constant(1.0) * rx.ReduceOnPlateau(monitor=name)).init(P)
+    assert rx.describe(rx.observe(state, **{name: 0.5})).parts[-1].observations == 1

@@ -91,6 +91,8 @@ def test_wrong_steps_are_told(steps):
         ({5: 1.0}, r"observations\['value'\] must have whole counts in \[0, 5\), got 5"),
         ({-1: 1.0}, r"whole counts in \[0, 5\), got -1"),
         ({1.5: 1.0}, r"whole counts in \[0, 5\), got 1\.5"),
+        (["a"] * 5, r"^simulate: observations\['value'\] must be real numbers, got \['a', 'a', 'a', 'a', 'a'\]\.$"),
+        ({2: "a"}, r"^simulate: observations\['value'\] must be real numbers, got \['a'\]\.$"),
         ({"first": 1.0}, r"whole counts in \[0, 5\), got 'first'"),
     ],
 )

@@ -24,6 +24,7 @@ from rheostax.errors import ArgumentError
 __all__ = ["INT32_MAX", "as_scalar", "choice", "did_you_mean", "duration", "each_whole", "increasing", "name", "number", "whole"]
 
 INT32_MAX = 2**31 - 1
+TAKEN = ("updates", "state", "params", "model", "grads")  # by `update` of an optax transformation or an `nnx.Optimizer`
 
 
 def _set(node: Any, field: str, value: Any) -> None:
@@ -143,6 +144,8 @@ def name(node: Any, field: str) -> None:
     value = getattr(node, field)
     if not (isinstance(value, str) and value.isidentifier()):
         raise _fail(node, field, "a metric's name, usable as a keyword", value)
+    if value in TAKEN:
+        raise _fail(node, field, f"a metric's name, and none of update's own arguments {', '.join(TAKEN)}", value)
 
 
 def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:

@@ -12,7 +12,7 @@ from rheostax._check import as_scalar, did_you_mean
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, lower, walk
 from rheostax._twofloat import TwoFloat, lift_numbers, where
-from rheostax.errors import StateError, UnknownMetricError
+from rheostax.errors import ArgumentError, StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
 
 __all__ = ["Body", "ControlState", "Manual", "as_metrics", "monitored", "require_known"]
@@ -69,6 +69,7 @@ class ControlState(NamedTuple):
         nothing = jnp.zeros(_shape(rate), jnp.float32)
         manual = Manual(TwoFloat.of(nothing + 1), TwoFloat.of(nothing + 1), nothing.astype(jnp.int32))
         body = Body(jnp.int32(0), jnp.int32(0), manual, rate.init(), lower(rate))
+        _require_scalars(rate, body.observed)
         floats, ints, layout = pack(body)
         state = cls(nothing, floats, ints, (), layout)
         first, _ = state.body.effective(state.learning_rate)
@@ -110,6 +111,17 @@ class ControlState(NamedTuple):
 def _shape(rate: LearningRate) -> tuple[int, ...]:
     groups = groups_of(rate)
     return (len(groups.patterns),) if groups else ()
+
+
+def _require_scalars(rate: LearningRate, state: Any) -> None:
+    """Refuse arrays where a rate is one number: an optimizer would multiply by them element by element, or broadcast."""
+    for part, seen in reversed(list(walk(rate, state))):  # parts before what is made of them, to name the smallest
+        found = jax.eval_shape(lower(part).evaluate, seen, jax.ShapeDtypeStruct((), jnp.int32)).high.shape
+        if found != _shape(part):
+            raise ArgumentError(
+                f"learning_rate must be one number at a count, but {part!r} has shape {found}. "
+                "For several rates use jax.vmap, for groups of parameters rx.Groups."
+            )
 
 
 def monitored(rate: LearningRate) -> tuple[str, ...]:

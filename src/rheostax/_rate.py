@@ -177,7 +177,8 @@ class Constant(Schedule):
         _check.number(self, "value")
 
     def at(self, count: jax.Array) -> TwoFloat:
-        return TwoFloat.of(self.value).broadcast_to(jnp.shape(count))
+        value = TwoFloat.of(self.value)
+        return value.broadcast_to(jnp.broadcast_shapes(jnp.shape(value.high), jnp.shape(count)))
 
 
 @node
@@ -274,6 +275,10 @@ def as_learning_rate(rate: RateLike) -> LearningRate:
     """Make an expression of a number or an optax schedule; leave an expression as it is."""
     if isinstance(rate, LearningRate):
         return rate
+    if isinstance(rate, type):
+        raise ArgumentError(
+            f"A learning rate must be an expression, an optax schedule or a number, got the class {rate.__name__}; call it."
+        )
     if callable(rate):
         return Foreign(rate)
     return Constant(rate)  # type: ignore[arg-type]  # its check quotes what isn't a number

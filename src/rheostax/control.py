@@ -56,10 +56,18 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
     _check_factory(optimizer_factory, hyperparameters)
     groups, names = groups_of(rate), monitored(rate)
 
+    def make(rate: jax.Array) -> optax.GradientTransformation:
+        made = optimizer_factory(learning_rate=rate, **hyperparameters)
+        if not isinstance(made, optax.GradientTransformation):
+            raise ArgumentError(
+                f"control: optimizer_factory must return an optax transformation, got {made!r} from {_name(optimizer_factory)}."
+            )
+        return made
+
     def build(rates: jax.Array) -> optax.GradientTransformationExtraArgs:
         if groups is None:
-            return optax.with_extra_args_support(optimizer_factory(learning_rate=rates, **hyperparameters))
-        return _partition(groups, lambda i: optimizer_factory(learning_rate=rates[i], **hyperparameters))
+            return optax.with_extra_args_support(make(rates))
+        return _partition(groups, lambda i: make(rates[i]))
 
     def init(params: Any) -> ControlState:
         state = ControlState.create(rate)
@@ -92,13 +100,24 @@ def _cast_like(new: Any, old: Any) -> Any:
 
 
 def _in_dtype_of(updates: Any, gradients: Any, params: Any) -> Any:
-    """Round the updates to what the gradients and parameters are kept in, as optax does with a Python rate."""
-    sources = (gradients,) if params is None else (gradients, params)
+    """Round the updates to what the gradients and parameters are kept in, as optax does with a Python rate.
+
+    Some optimizers take or give trees of another structure (the updates of `optax.lookahead` are those of two sets of
+    parameters); these have nothing to say on the dtype.
+    """
+    structure: Any = jax.tree.structure(updates)
+    sources = [tree for tree in (gradients, params) if structure == jax.tree.structure(tree)]
+    if not sources:
+        return updates
     return jax.tree.map(lambda update, *source: jnp.asarray(update, jnp.result_type(*source)), updates, *sources)
 
 
+def _name(factory: Any) -> str:
+    return str(getattr(factory, "__name__", repr(factory)))
+
+
 def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:
-    name = getattr(factory, "__name__", repr(factory))
+    name = _name(factory)
     if isinstance(factory, optax.GradientTransformation) or not callable(factory):
         raise ArgumentError(
             "control: optimizer_factory must be a function with an argument learning_rate, such as optax.adamw itself; "
@@ -107,7 +126,12 @@ def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:
         )
     if factory in (optax.rprop, optax.scale_by_rprop):
         raise ArgumentError(f"control: {name} reads learning_rate once, at init, so nothing could change it later. Use another optimizer.")
-    parameters = inspect.signature(factory).parameters
+    try:
+        parameters = inspect.signature(factory).parameters
+    except ValueError:  # a built-in without one
+        raise ArgumentError(
+            f"control: optimizer_factory must have an argument learning_rate; {name} tells none of its arguments."
+        ) from None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     if "learning_rate" not in parameters:

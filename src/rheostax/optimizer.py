@@ -14,6 +14,7 @@ from flax.nnx.training.optimizer import OptState, OptVariable
 from rheostax import by_hand as _by_hand
 from rheostax import state as _state
 from rheostax._control_state import ControlState
+from rheostax.errors import ArgumentError
 
 __all__ = ["Optimizer"]
 
@@ -52,6 +53,8 @@ class Optimizer(nnx.Optimizer[Any]):
     def __init__(self, model: Any, tx: optax.GradientTransformation, *, wrt: Any = _MISSING, graph: bool | None = None) -> None:
         if wrt is _MISSING:
             raise TypeError("Optimizer: wrt is missing, the Variables to update: rx.Optimizer(model, tx, wrt=nnx.Param).")
+        if not (hasattr(tx, "init") and hasattr(tx, "update")):
+            raise ArgumentError(f"Optimizer: tx must be an optax transformation, such as rx.control(optax.adam, 1e-3), got {tx!r}.")
         self.graph = graph
         self.tx = tx
         self.wrt = wrt
@@ -73,7 +76,7 @@ class Optimizer(nnx.Optimizer[Any]):
             variable.set_value(value)
         self.rest.set_value((step, rest))
 
-    def update(self, model: Any, grads: Any = _MISSING, /, **metrics: Any) -> Any:
+    def update(self, /, model: Any, grads: Any = _MISSING, **metrics: Any) -> Any:  # type: ignore[override]  # both may be named
         """Observe the metrics, then update model and optimizer state with the gradients.
 
         Args:
@@ -98,7 +101,7 @@ class Optimizer(nnx.Optimizer[Any]):
         """The rate that the last update used, `float32 []`, or a dict of them by group. See `rx.learning_rate`."""
         return _state.learning_rate(self)
 
-    def observe(self, **metrics: Any) -> None:
+    def observe(self, /, **metrics: Any) -> None:
         """Tell the policies what a metric was. See `rx.observe`."""
         _state.observe(self, **metrics)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,6 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
     return np.asarray(_scan(lower(rate), int(steps), streams))
 
 
-@np.errstate(over="ignore")  # what is too large for float32 is infinite, and left out as such
 def _stream(name: str, values: Any, steps: int) -> np.ndarray:
     """Make a dense float32 stream, NaN where nothing is observed."""
     if isinstance(values, Mapping):
@@ -59,12 +59,20 @@ def _stream(name: str, values: Any, steps: int) -> np.ndarray:
             if not (isinstance(count, int | np.integer) and 0 <= count < steps):
                 raise ArgumentError(f"simulate: observations[{name!r}] must have whole counts in [0, {steps}), got {count!r}.")
         stream = np.full(steps, np.nan, np.float32)
-        stream[list(values)] = list(values.values())
+        stream[list(values)] = _numbers(name, list(values.values()))
         return stream
-    stream = np.asarray(values, np.float32)
+    stream = _numbers(name, values)
     if stream.shape != (steps,):
         raise ArgumentError(f"simulate: observations[{name!r}] must have one value per update, shape ({steps},), got {stream.shape}.")
     return stream
+
+
+@np.errstate(over="ignore")  # what is too large for float32 is infinite, and left out as such
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"simulate: observations[{name!r}] must be real numbers, got {reprlib.repr(values)}.") from None
 
 
 @functools.partial(jax.jit, static_argnames="steps")

@@ -174,7 +174,7 @@ def require_group(group: str, known: Any) -> None:
         raise ArgumentError(f"group must be one of {names}, got {group!r}. {_check.did_you_mean(group, known)}".rstrip())
 
 
-def observe(x: Any, **metrics: Any) -> Any:
+def observe(x: Any, /, **metrics: Any) -> Any:
     """Tell the policies of a learning rate what a metric was. It is an observation, not an update: each counts once.
 
     Args:

@@ -126,3 +126,24 @@ def test_lbfgs_with_its_line_search():
     got, _ = ours.update(gradients, ours.init(params), params, **extra)
     want, _ = theirs.update(gradients, theirs.init(params), params, **extra)
     assert_within(got, want, 4)
+
+
+def test_updates_of_another_structure_than_the_gradients():
+    """Lookahead takes the gradients of its fast parameters, and updates the slow ones, too."""
+    ones = {"w": jnp.ones(2), "half": jnp.ones(2, jnp.bfloat16)}
+    params = optax.LookaheadParams.init_synced(ones)
+
+    def trained(tx):
+        state = tx.init(params)
+        applied = [tx.update(ones, state, params)]
+        applied.append(tx.update(ones, applied[0][1], optax.apply_updates(params, applied[0][0])))
+        return [updates for updates, _ in applied]
+
+    theirs = trained(optax.lookahead(optax.sgd(0.1), 2, 0.5))
+    ours = trained(rx.control(lambda learning_rate: optax.lookahead(optax.sgd(learning_rate), 2, 0.5), 0.1))
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert a.dtype == b.dtype
+        if a.dtype == jnp.float32:
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert jnp.any(ours[1].slow["w"] != 0)

@@ -44,3 +44,8 @@ def test_containers_of_another_kind_are_refused():
         rx.simulate(rx.ReduceOnPlateau(), 3, jnp.ones(3).__array__())
     with pytest.raises(rx.ArgumentError, match="boundaries must be whole numbers >= 1 in increasing order, got 5"):
         rx.Join([0.1, 0.2], 5)
+
+
+def test_what_is_no_transformation_is_refused():
+    with pytest.raises(rx.ArgumentError, match=r"^Optimizer: tx must be an optax transformation, such as rx\.control\(.*\), got 0\.001\.$"):
+        rx.Optimizer(MODEL, 1e-3, wrt=nnx.Param)

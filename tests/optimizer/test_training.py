@@ -192,3 +192,14 @@ def test_an_optimizer_without_control_is_told(cls):
 def test_wrong_parameters_are_told():
     with pytest.raises(rx.GroupError, match=r"match no group; add a pattern, or rest=: body/bias, body/kernel, norm/bias, norm/scale"):
         make(rx.Optimizer, rx.control(optax.sgd, rx.Groups({"head/*": 1.0})))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_model_and_gradients_may_be_named(cls):
+    model = nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(0))
+    before = float(model.kernel[0, 0])
+    optimizer = cls(model, rx.control(optax.sgd, rx.Constant(0.5) * rx.ReduceOnPlateau(monitor="self", patience=1)), wrt=nnx.Param)
+    gradients = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))
+    optimizer.update(model, grads=gradients)
+    optimizer.update(model=model, grads=gradients)
+    assert float(model.kernel[0, 0]) == pytest.approx(before - 1.0, rel=1e-6)

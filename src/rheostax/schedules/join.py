@@ -43,6 +43,8 @@ class Join(LearningRate):
     boundaries: tuple[int, ...] = duration()
 
     def __init__(self, rates: Iterable[Any], boundaries: Iterable[int]) -> None:
+        if not isinstance(rates, Iterable):
+            raise ArgumentError(f"Join: rates must be a sequence of learning rates, got {rates!r}.")
         object.__setattr__(self, "rates", tuple(as_learning_rate(rate) for rate in rates))
         object.__setattr__(self, "boundaries", boundaries)
         self.__post_init__()
