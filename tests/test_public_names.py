@@ -18,6 +18,7 @@ NAMES = {
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "should_stop", "simulate"],
+    "recipes": ["recipes"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],
     "errors": ["ArgumentError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"],
     "version": ["__version__"],

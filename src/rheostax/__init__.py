@@ -1,5 +1,6 @@
 """rheostax: learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained."""
 
+from rheostax import recipes
 from rheostax._duration import Duration
 from rheostax._node import duration, node, static
 from rheostax._rate import LearningRate, Schedule
@@ -81,6 +82,7 @@ __all__ = [
     "learning_rate",
     "node",
     "observe",
+    "recipes",
     "reduce_on_plateau",
     "reset_learning_rate",
     "resolve",

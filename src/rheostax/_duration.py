@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from rheostax.errors import ArgumentError
 
-__all__ = ["UNITS", "Duration", "parse"]
+__all__ = ["UNITS", "Duration", "Steps", "as_duration", "parse"]
+
+# A length of time as an argument: a whole number of updates, a text such as "10ep", or a `Duration`. It is an int, or in a
+# state an array, wherever something is computed with it.
+Steps: TypeAlias = Any
 
 # Per suffix: the name of one, and what has to be known of a run to count it in updates.
 UNITS = {

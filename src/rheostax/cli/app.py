@@ -59,3 +59,23 @@ def train(
         typer.echo(json.dumps(result))
     if result["interrupted"] or result["failed"]:
         sys.exit(130 if result["interrupted"] else 1)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe; all of them are listed without one.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Which of its models or data sets, such as 7B.")] = None,
+    total_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the run, where lengths are parts of it.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """List published schedules, or print and draw one: rheostax recipes gpt3_175b --plot gpt3.png."""
+    from rheostax.cli.recipes import listing, show, words  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    if name is None:
+        rows = listing()
+        width = max(len(row["name"]) for row in rows)
+        typer.echo(json.dumps(rows) if as_json else "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows))
+        return
+    found = show(name, variant=variant, total_steps=total_steps, picture=plot)
+    typer.echo(json.dumps(found) if as_json else words(found))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax.policies._policy import Policy
 
@@ -37,7 +38,7 @@ class OnPlateau(Policy):
     rtol: float = 1e-4
     atol: float = 0.0
     cooldown: int = 0
-    accumulation_size: int = duration(observations=True, default=1)
+    accumulation_size: Steps = duration(observations=True, default=1)
 
     def __post_init__(self) -> None:
         _check.name(self, "monitor")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
 from rheostax._twofloat import TwoFloat, where
@@ -64,7 +65,7 @@ class AdvanceOnPlateau(OnPlateau):
 
     rates: tuple[LearningRate, ...]
     _: dataclasses.KW_ONLY
-    latest: tuple[int, ...] | None = duration(default=None)
+    latest: tuple[Steps, ...] | None = duration(default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
@@ -41,7 +42,7 @@ class Cosine(Schedule):
     """
 
     init_value: float
-    decay_steps: int = duration(ends=True)
+    decay_steps: Steps = duration(ends=True)
     end_value: float = 0.0
     k_decay: float | None = None
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, exp, log, ratio, where
@@ -40,10 +41,10 @@ class Exponential(Schedule):
     """
 
     init_value: float
-    transition_steps: int = duration()
+    transition_steps: Steps = duration()
     decay_rate: float
     end_value: float = 0.0
-    transition_begin: int = duration(default=0)
+    transition_begin: Steps = duration(default=0)
     staircase: bool = static(default=False)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import LearningRate, as_learning_rate
 from rheostax._twofloat import TwoFloat, ratio, where
@@ -39,8 +40,8 @@ class Extended(LearningRate):
 
     before: LearningRate
     after: LearningRate
-    at: int = duration()
-    rewarm_steps: int = duration(default=0)
+    at: Steps = duration()
+    rewarm_steps: Steps = duration(default=0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "before", as_learning_rate(self.before))

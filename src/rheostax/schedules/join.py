@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Duration, Steps
 from rheostax._node import duration, node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
 from rheostax._twofloat import TwoFloat, where
@@ -40,9 +41,9 @@ class Join(LearningRate):
     """
 
     rates: tuple[LearningRate, ...]
-    boundaries: tuple[int, ...] = duration()
+    boundaries: tuple[Steps, ...] = duration()
 
-    def __init__(self, rates: Iterable[Any], boundaries: Iterable[int]) -> None:
+    def __init__(self, rates: Iterable[Any], boundaries: Iterable[Steps]) -> None:
         if not isinstance(rates, Iterable):
             raise ArgumentError(f"Join: rates must be a sequence of learning rates, got {rates!r}.")
         object.__setattr__(self, "rates", tuple(as_learning_rate(rate) for rate in rates))
@@ -86,4 +87,5 @@ class Join(LearningRate):
         return None if last is None else int(self.boundaries[-1]) + last
 
     def __repr__(self) -> str:
-        return f"Join([{', '.join(map(repr, self.rates))}], boundaries={[int(b) for b in self.boundaries]})"
+        boundaries = [b if isinstance(b, Duration) else int(b) for b in self.boundaries]
+        return f"Join([{', '.join(map(repr, self.rates))}], boundaries={boundaries})"

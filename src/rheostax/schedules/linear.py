@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
@@ -38,7 +39,7 @@ class Linear(Schedule):
 
     init_value: float
     end_value: float
-    transition_steps: int = duration(ends=True)
+    transition_steps: Steps = duration(ends=True)
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, product_with_tiny, ratio, sqrt, where
@@ -36,7 +37,7 @@ class Noam(Schedule):
     """
 
     d_model: int
-    warmup_steps: int = duration()
+    warmup_steps: Steps = duration()
     factor: float = 1.0
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, where
@@ -45,8 +46,8 @@ class Noise(Schedule):
     amplitude: float = 0.67
     std: float = 1.0
     distribution: str = static(default="normal")
-    begin: int = duration(default=0)
-    end: int | None = duration(default=None)
+    begin: Steps = duration(default=0)
+    end: Steps | None = duration(default=None)
 
     def __post_init__(self) -> None:
         _check.whole(self, "seed", low=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
@@ -42,7 +43,7 @@ class Polynomial(Schedule):
     init_value: float
     end_value: float
     power: float
-    transition_steps: int = duration(ends=True)
+    transition_steps: Steps = duration(ends=True)
     k_decay: float | None = None
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, product_with_tiny
@@ -43,8 +44,8 @@ class Power(Schedule):
 
     init_value: float
     power: float
-    timescale: int = duration()
-    transition_begin: int = duration(default=0)
+    timescale: Steps = duration()
+    transition_begin: Steps = duration(default=0)
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")

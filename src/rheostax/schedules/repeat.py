@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Foreign, LearningRate, Metrics, as_learning_rate, walk
 from rheostax._twofloat import TwoFloat, exp, log, nearest, product_with_tiny
@@ -49,7 +50,7 @@ class Repeat(LearningRate):
     """
 
     rate: LearningRate
-    period: int = duration()
+    period: Steps = duration()
     length_factor: float = static(default=1.0)
     factor: float = 1.0
     limit: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat
@@ -37,7 +38,7 @@ class Rex(Schedule):
     """
 
     init_value: float
-    decay_steps: int = duration(ends=True)
+    decay_steps: Steps = duration(ends=True)
     end_value: float = 0.0
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, where
@@ -42,7 +43,7 @@ class Tanh(Schedule):
     """
 
     init_value: float
-    decay_steps: int = duration(ends=True)
+    decay_steps: Steps = duration(ends=True)
     end_value: float = 0.0
     lower: float = -7.0
     upper: float = 3.0

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, exp, log, where
@@ -44,7 +45,7 @@ class Warmup(Schedule):
     `get_wsd_schedule`, "exponential" from mmengine.
     """
 
-    steps: int = duration()
+    steps: Steps = duration()
     init_value: float = 0.0
     shape: str = static(default="linear")
     power: float = 2.0

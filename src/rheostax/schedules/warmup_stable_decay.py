@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
 from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, ratio, where
@@ -61,18 +62,18 @@ class WarmupStableDecay(Schedule):
     """
 
     peak_value: float
-    warmup_steps: int = duration()
-    decay_steps: int = duration()
-    total_steps: int = duration(ends=True)
+    warmup_steps: Steps = duration()
+    decay_steps: Steps = duration()
+    total_steps: Steps = duration(ends=True)
     end_value: float = 0.0
     decay: str = static(default="linear")
     init_value: float = 0.0
     stable: str = static(default="constant")
-    stable_timescale: int | None = duration(default=None)
+    stable_timescale: Steps | None = duration(default=None)
     stable_power: float = 0.5
     decay_power: float = 0.5
     decay_rate: float = 0.5
-    half_life: int | None = duration(default=None)
+    half_life: Steps | None = duration(default=None)
 
     def __post_init__(self) -> None:
         for name in ("peak_value", "end_value", "init_value"):
