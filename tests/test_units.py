@@ -258,4 +258,4 @@ def test_fit_knows_how_large_the_run_is(tmp_path):
 def test_what_is_not_counted_yet_is_written_as_it_is_made():
     rate = rx.Warmup("2ep") * rx.Join([1.0, rx.Cosine(1.0, "0.5run")], ["1e6tok"])
     assert eval(repr(rate), vars(rx).copy()) == rate
-    assert "boundaries=['1000000tok']" in repr(rate)
+    assert "boundaries=['1e6tok']" in repr(rate)

@@ -63,7 +63,10 @@ class Duration:
         raise ArgumentError(f"{self!r} is not counted in updates yet: rx.resolve(rate, {UNITS[self.unit][1][-1]}=...).")
 
     def __str__(self) -> str:
-        return f"{self.value:.15g}{self.unit}"
+        plain, scientific = f"{self.value:.15g}", f"{self.value:.14e}"
+        digits, _, exponent = scientific.partition("e")
+        short = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+        return (short if self.value >= 1e5 and len(short) < len(plain) else plain) + self.unit
 
     def __repr__(self) -> str:
         return repr(str(self))  # as it can be written in an argument

@@ -34,7 +34,8 @@ def show(name: str, *, variant: str | None, total_steps: int | None, picture: Pa
         raise ArgumentError(f"There is no recipe {name!r}; `rheostax recipes` lists them. {hint}".rstrip())
     one = RECIPES[name]
     rate = one.function(**_arguments(one, variant, total_steps))
-    counted, total = one.resolved(rate, **({"total_steps": total_steps} if total_steps else {}))
+    counted, size = one.resolved(rate, **({"total_steps": total_steps} if total_steps else {}))
+    total = size["total_steps"]
     counts = sorted({round(part * total) for part in MOMENTS})
     if picture is not None:
         points = np.unique(np.linspace(0, total, 2_001).astype(np.int64))
@@ -42,7 +43,7 @@ def show(name: str, *, variant: str | None, total_steps: int | None, picture: Pa
         picture.write_bytes(save_figure(figure))
     return {
         "name": name, "title": one.title, "summary": one.summary, "source": one.source, "optimizer": one.optimizer,
-        "expression": repr(rate), "counted": repr(counted), "total_steps": total, "reacts": is_reactive(rate),
+        "expression": repr(rate), "counted": repr(counted), "size": size, "reacts": is_reactive(rate),
         "rates": [{"count": count, "learning_rate": value} for count, value in zip(counts, plain(_values(counted, counts)), strict=True)],
     }  # fmt: skip
 
@@ -52,7 +53,8 @@ def words(found: dict[str, Any]) -> str:
     lines = [f"{found['title']}: {found['summary']}", f"source     {found['source']}", f"optimizer  {found['optimizer']}"]
     lines += [f"rate       {found['expression']}"]
     if found["counted"] != found["expression"]:
-        lines.append(f"in updates {found['counted']}")
+        lines.append(f"counted    {found['counted']}")
+        lines.append("for        " + ", ".join(f"{name}={value:,}" for name, value in found["size"].items()))
     lines += ["", f"{'update':>12}  rate{' if no metric moved it' if found['reacts'] else ''}"]
     lines += [f"{row['count']:>12,}  {say(row['learning_rate'])}" for row in found["rates"]]
     return "\n".join(lines)

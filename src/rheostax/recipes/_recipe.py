@@ -35,18 +35,18 @@ class Recipe:
         """The first line of its documentation."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
-    def resolved(self, rate: LearningRate, **size: Any) -> tuple[LearningRate, int]:
+    def resolved(self, rate: LearningRate, **size: Any) -> tuple[LearningRate, dict[str, Any]]:
         """Count a rate of this recipe in updates, for a run of the published size or of an assumed one.
 
         Returns:
-            The rate, and the updates of the whole run.
+            The rate, and the size of the run that it was counted for.
         """
         known = {**ASSUMED, **self.size, **size}
         if self.total is not None and "total_steps" not in size:
             duration = parse(self.total)
             assert duration is not None
             known["total_steps"] = RunSize(**known).count(duration, f"{self.name}: total")
-        return resolve(rate, **known), known["total_steps"]
+        return resolve(rate, **known), known
 
 
 RECIPES: dict[str, Recipe] = {}
