@@ -23,7 +23,7 @@ def test_the_whole_text():
         "learning rate 0.25 after 1,200 updates; the next one uses 0.25\n"
         "  1  Warmup(steps=4)\n"
         "  0.5  Linear(init_value=1.0, end_value=0.5, transition_steps=8)\n"
-        "  0.5  ReduceOnPlateau(monitor='val_loss', factor=0.5, patience=2, cooldown=3)\n"
+        "  0.5  ReduceOnPlateau(monitor='val_loss', patience=2, cooldown=3, factor=0.5)\n"
         "      3 observations of 'val_loss', best 0.75, 0 of 2 bad values in a row, cooling down for 3\n"
         "  warning: ReduceOnPlateau left out 1 NaN or infinite value of 'val_loss'\n"
         "  note: the schedule ended at count 8; the rate has stayed where it was since"
@@ -130,3 +130,23 @@ def test_an_optimizer_is_described_by_its_state(cls):
 def test_numbers_have_few_digits():
     assert rx.describe(rx.Constant(3e-4)).learning_rate == 3e-4
     assert str(rx.describe(rx.Constant(1 / 3))).startswith("learning rate 0.3333 after")
+
+
+def test_a_policy_whose_part_is_not_in_charge_is_noted_not_warned_of():
+    run = Run(rx.Join([rx.Warmup(4), rx.ReduceOnPlateau(monitor="val_loss"), 0.5], [4, 6]))
+    note = "ReduceOnPlateau doesn't hear 'val_loss' now, because its part of the rate isn't in charge"
+    found = []
+    for _ in range(7):
+        run.update()
+        description = rx.describe(run.state)
+        assert (note in description.notes) != bool(description.warnings)
+        found.append(bool(description.warnings))
+    assert found == [False] * 3 + [True] * 2 + [False] * 2
+    assert not any("in charge" in note for note in rx.describe(Run(RATE).state).notes)
+
+
+def test_a_pin_is_noted_by_group():
+    run = Run(rx.Constant(0.5) * rx.Groups({"a": 1.0, "b": 0.5, "c": 0.5}), names="abc")
+    run.set(0.25, group="a", pin=True)
+    run.set(0.25, group="c", pin=True)
+    assert rx.describe(run.state).notes[0].startswith("the rate of 'a', 'c' is pinned by hand; reset_learning_rate")

@@ -71,7 +71,10 @@ def test_only_the_part_in_charge_hears():
         (rx.Exponential(1.0, 10, 0.5), None),
         (rx.Warmup(10), None),
         (rx.WarmupStableDecay(1.0, 1, 2, 13), 13),
-        (rx.Warmup(50) * rx.Cosine(1.0, 20) * rx.Linear(1.0, 0.5, 30), 30),
+        (rx.Warmup(50) * rx.Cosine(1.0, 20, 0.1) * rx.Linear(1.0, 0.5, 30), 30),
+        (rx.Warmup(50) * rx.Cosine(1.0, 20) * rx.Linear(1.0, 0.5, 30), 20),  # times 0 from there on
+        (rx.Cosine(1.0, 20) * rx.Linear(1.0, 0.0, 30), 20),
+        (rx.Cosine(1.0, 20).clip(0.1) * rx.Linear(1.0, 0.0, 30), 30),
         (rx.Cosine(1.0, 20).clip(0.1), 20),
         (rx.Join([rx.Cosine(1.0, 90), rx.Linear(1.0, 0.0, 5)], [10]), 15),
         (rx.Join([rx.Cosine(1.0, 90), 1.0], [10]), None),
@@ -83,6 +86,14 @@ def test_only_the_part_in_charge_hears():
 )
 def test_horizon_is_where_the_last_decay_ends(rate, horizon):
     assert rate.horizon == horizon
+
+
+def test_a_product_of_traced_values_ends_with_its_last_factor():
+    def horizon(value):
+        rate = rx.Cosine(1.0, 20, value) * rx.Linear(value, 0.5, 30)
+        return jnp.int32(rate.horizon)
+
+    assert jax.jit(horizon)(0.0) == 30
 
 
 @pytest.mark.parametrize("count", [-1, np.int64(-(2**40)), np.array([-5]), jnp.int32(-1), jnp.int8(-1)])

@@ -221,7 +221,10 @@ class Product(LearningRate):
 
     @property
     def horizon(self) -> int | None:
-        return max((h for factor in self.factors if (h := factor.horizon) is not None), default=None)
+        ends = [(end, factor) for factor in self.factors if (end := factor.horizon) is not None]
+        if len(ends) > 1 and (silenced := [end for end, factor in ends if _is_zero_at(factor, end)]):
+            return min(silenced)  # the rest goes on, times 0
+        return max((end for end, _ in ends), default=None)
 
     def __repr__(self) -> str:
         # Numbers are written bare, unless the first two are: Python would multiply those by itself.
@@ -265,6 +268,14 @@ class Clip(LearningRate):
 
 def _is_zero(value: Any) -> bool:
     return isinstance(value, float) and value == 0.0
+
+
+def _is_zero_at(rate: LearningRate, count: int) -> bool:
+    """Tell whether a pure schedule is certainly 0 at a count; where hyperparameters are traced, nothing is certain."""
+    if is_reactive(rate):
+        return False
+    value = rate(count)
+    return not isinstance(value, jax.core.Tracer) and not np.any(value)
 
 
 def _factors(rate: LearningRate) -> tuple[LearningRate, ...]:

@@ -9,11 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from rheostax._control_state import Body, ControlState
+from rheostax._control_state import Body, ControlState, monitored
 from rheostax._rate import LearningRate, Product, as_learning_rate
 from rheostax._words import counted, plain, say
 from rheostax.groups import group_names
-from rheostax.policies._policy import Policy, policies
+from rheostax.policies._policy import Observed, Policy, policies
 from rheostax.state import controls, opt_state
 
 __all__ = ["Description", "Part", "describe"]
@@ -132,9 +132,9 @@ def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterat
 
 def _warnings(body: Body) -> Iterator[str]:
     count = int(body.count)
-    for policy, seen in policies(body.rate, body.observed):
+    for policy, seen, listens in _listeners(body):
         kind, metric = type(policy).__name__, policy.monitor
-        if count and not int(seen.observations):
+        if count and listens and not int(seen.observations):
             remedy = f"pass update(..., {metric}=...) or call observe({metric}=...)"
             yield f"{kind} has heard nothing of {metric!r} in {counted(count, 'update')}; {remedy}"
         if int(seen.nonfinite):
@@ -143,10 +143,23 @@ def _warnings(body: Body) -> Iterator[str]:
         yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
 
 
+def _listeners(body: Body) -> Iterator[tuple[Policy, Observed, bool]]:
+    """Yield the policies with their states, and whether each would hear its metric now: a part of a join may not be in charge."""
+    metrics = dict.fromkeys(monitored(body.rate), jnp.float32(0.0))
+    told = body.rate.observe(body.observed, jnp.int32(body.count), metrics)
+    for (policy, seen), (_, then) in zip(policies(body.rate, body.observed), policies(body.rate, told), strict=True):
+        yield policy, seen, bool(then.observations != seen.observations)
+
+
 def _notes(body: Body) -> Iterator[str]:
     count = int(body.count)
+    for policy, _, listens in _listeners(body):
+        if not listens:
+            yield f"{type(policy).__name__} doesn't hear {policy.monitor!r} now, because its part of the rate isn't in charge"
     if np.any(body.manual.pinned):
-        yield "the rate is pinned by hand; reset_learning_rate gives it back to schedule and policies"
+        names = np.array(group_names(body.rate) or [""])[np.atleast_1d(body.manual.pinned) > 0]
+        which = f" of {', '.join(map(repr, map(str, names)))}" if group_names(body.rate) else ""
+        yield f"the rate{which} is pinned by hand; reset_learning_rate gives it back to schedule and policies"
     elif np.any((factor := (body.manual.value / body.manual.reference).high) != 1):
         yield f"the rate was changed by hand: {say(plain(factor))} times what the expression gives"
     horizon = body.rate.horizon

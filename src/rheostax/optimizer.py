@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
+from flax import nnx, serialization
 from flax.nnx.training.optimizer import OptState, OptVariable
 
 from rheostax import by_hand as _by_hand
 from rheostax import state as _state
 from rheostax._control_state import ControlState
+from rheostax._packing import Layout
 from rheostax.errors import ArgumentError
 
 __all__ = ["Optimizer"]
@@ -167,6 +168,10 @@ def _divide_like(old: Any, new: Any) -> tuple[list[Any], Any]:
     leaves, treedef = jax.tree.flatten(new)
     annotated = [leaf for leaf, away in zip(leaves, apart, strict=True) if away]
     return annotated, jax.tree.unflatten(treedef, [_APART if away else leaf for leaf, away in zip(leaves, apart, strict=True)])
+
+
+# Flax's own serialization stores arrays; a layout has none, and stays that of the state that is restored into.
+serialization.register_serialization_state(Layout, lambda _: {}, lambda layout, _: layout)
 
 
 @_state.opt_state.register(nnx.Optimizer)

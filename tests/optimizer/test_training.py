@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
+from flax import nnx, serialization
 
 import rheostax as rx
 from tests.optimizer.training import CLASSES, PLATEAU, Model, X, Y, loss_fn, make, step, weights
@@ -203,3 +203,14 @@ def test_model_and_gradients_may_be_named(cls):
     optimizer.update(model, grads=gradients)
     optimizer.update(model=model, grads=gradients)
     assert float(model.kernel[0, 0]) == pytest.approx(before - 1.0, rel=1e-6)
+
+
+def test_flax_serialization_keeps_a_state():
+    tx = rx.control(optax.adam, rx.Linear(0.5, 0.25, 4) * rx.ReduceOnPlateau(patience=1, factor=0.5))
+    params = {"w": jnp.ones(2)}
+    state = tx.init(params)
+    for _ in range(3):
+        _, state = tx.update(params, state, params, value=1.0)
+    restored = serialization.from_bytes(tx.init(params), serialization.to_bytes(state))
+    assert str(rx.describe(restored)) == str(rx.describe(state))
+    assert_identical(tx.update(params, restored, params, value=1.0), tx.update(params, state, params, value=1.0))
