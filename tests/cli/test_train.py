@@ -41,6 +41,11 @@ def test_the_run_directory_is_whole(run):
     assert (folder / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_one_epoch_is_said_as_one(tmp_path):
+    done = rheostax("train", "diabetes", "--epochs", "1", "--quiet", "--out", "run", cwd=tmp_path)
+    assert re.search(r"^the only epoch is over: 9 updates, 1 epoch, [\d.]+ s; best val_r2 \S+ in epoch 1$", done.stderr, re.MULTILINE)
+
+
 def test_a_log_file_gets_a_line_per_epoch_and_every_decision(tmp_path):
     done = rheostax("train", "diabetes", "--epochs", "40", "--out", str(tmp_path / "run"))
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rheostax._extras import load
-from rheostax._words import say
+from rheostax._words import counted, say
 from rheostax.plot.run import plot_run, save_figure
 from rheostax.record.journal import Decision, Rates
 from rheostax.record.run_directory import JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
@@ -80,7 +80,8 @@ class Bar(Watcher):
         self.bar.stop()
         best = {name: value for name, value in result.best.items() if name != "epoch"}
         told = "".join(f"; best {name} {say(value)} in epoch {result.best['epoch']}" for name, value in best.items())
-        self.console.print(f"{result.reason}: {result.count:,} updates, {result.epochs} epochs, {result.seconds:.1f} s{told}")
+        done = f"{counted(result.count, 'update')}, {counted(result.epochs, 'epoch')}, {result.seconds:.1f} s"
+        self.console.print(f"{result.reason}: {done}{told}")
 
     def _show(self, count: int | None, **shown: str) -> None:
         self.shown |= shown
