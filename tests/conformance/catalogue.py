@@ -46,6 +46,7 @@ SAMPLES: dict[str, Any] = {
     "lower": -5.0,
     "max_restarts": 3,
     "max_scale": 4.0,
+    "max_spikes": 2,
     "min_change": 0.001,
     "min_scale": 0.05,
     "patience": 2,
