@@ -182,15 +182,16 @@ def minimum(a: Any, b: Any) -> TwoFloat:
 
 def product_with_tiny(a: TwoFloat, b: TwoFloat) -> TwoFloat:
     """Return a * b where both may be so small that the error terms of the product would underflow."""
-    lifted, by = zip(*(_lifted(x) for x in (a, b)), strict=True)
-    product = lifted[0] * lifted[1]
-    return TwoFloat(product.high / by[0] / by[1], product.low / by[0] / by[1])
+    (a, a_down), (b, b_down) = _lifted(a), _lifted(b)
+    product = a * b
+    return TwoFloat(product.high * a_down * b_down, product.low * a_down * b_down)
 
 
 def _lifted(x: TwoFloat) -> tuple[TwoFloat, jax.Array]:
-    """Return x, times 2 ** 60 if it is tiny, and what it was multiplied with."""
-    by = jnp.where(jnp.abs(x.high) < 2.0**-30, jnp.float32(2.0**60), jnp.float32(1.0))
-    return TwoFloat(x.high * by, x.low * by), by
+    """Return x, times 2 ** 60 if it is tiny, and what undoes that: a factor, as some XLA never gets done with two quotients."""
+    tiny = jnp.abs(x.high) < 2.0**-30
+    up, down = jnp.where(tiny, jnp.float32(2.0**60), 1.0), jnp.where(tiny, jnp.float32(2.0**-60), 1.0)
+    return TwoFloat(x.high * up, x.low * up), down
 
 
 def nearest(x: TwoFloat) -> jax.Array:

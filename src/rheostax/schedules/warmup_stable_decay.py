@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -9,7 +11,7 @@ from rheostax import _check
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
-from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, ratio, where
+from rheostax._twofloat import TwoFloat, exp, product_with_tiny, ratio, where
 from rheostax.errors import ArgumentError
 from rheostax.schedules._progress import between, falling
 from rheostax.schedules._weights import cosine, decaying, mirrored, one_minus_sqrt, straight, to_power
@@ -128,7 +130,7 @@ class WarmupStableDecay(Schedule):
         """Return the value when `count` updates of the decay are done."""
         end = TwoFloat.of(self.end_value)
         if self.decay == "half-life":
-            factor = exp(ratio(count, jnp.int32(self.half_life)) * log(TwoFloat.of(0.5)))
+            factor = exp(ratio(count, jnp.int32(self.half_life)) * math.log(0.5))
             value = where(count == 0, stable, product_with_tiny(factor, stable))
             return where((value - end).high < 0, end, value)
         weights = {
