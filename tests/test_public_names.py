@@ -11,9 +11,11 @@ import rheostax as rx
 NAMES = {
     "schedules": ["Constant", "Cosine", "Exponential", "Join", "Linear", "Polynomial", "Repeat", "Warmup", "WarmupStableDecay"],
     "more schedules": ["InverseSqrt", "Noam", "Noise", "Power", "Rex", "Tanh"],
-    "other clocks": ["Clock", "Extended"],
+    "staircases and pieces": ["MultiStep", "PiecewiseConstant", "PiecewiseInterpolate", "Step"],
+    "cycles": ["CosineRestarts", "Cyclic", "OneCycle"],
+    "other clocks": ["Clock", "Extended", "Shift", "Staircase"],
     "units": ["Duration", "extend", "resolve", "stretch"],
-    "policies": ["AdvanceOnPlateau", "Greedy", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"],
+    "policies": ["AdvanceOnPlateau", "Greedy", "PlateauRate", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"],
     "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],

@@ -1,5 +1,8 @@
 """rheostax: learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained."""
 
+import importlib
+from typing import Any
+
 from rheostax import recipes
 from rheostax._duration import Duration
 from rheostax._node import duration, node, static
@@ -13,22 +16,31 @@ from rheostax.errors import ArgumentError, GroupError, RheostaxError, RheostaxWa
 from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
-from rheostax.policies import AdvanceOnPlateau, Greedy, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
+from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
 from rheostax.schedules import (
     Clock,
     Constant,
     Cosine,
+    CosineRestarts,
+    Cyclic,
     Exponential,
     Extended,
     InverseSqrt,
     Join,
     Linear,
+    MultiStep,
     Noam,
     Noise,
+    OneCycle,
+    PiecewiseConstant,
+    PiecewiseInterpolate,
     Polynomial,
     Power,
     Repeat,
     Rex,
+    Shift,
+    Staircase,
+    Step,
     Tanh,
     Warmup,
     WarmupStableDecay,
@@ -43,6 +55,8 @@ __all__ = [
     "Clock",
     "Constant",
     "Cosine",
+    "CosineRestarts",
+    "Cyclic",
     "Duration",
     "Exponential",
     "Extended",
@@ -53,9 +67,14 @@ __all__ = [
     "Join",
     "LearningRate",
     "Linear",
+    "MultiStep",
     "Noam",
     "Noise",
+    "OneCycle",
     "Optimizer",
+    "PiecewiseConstant",
+    "PiecewiseInterpolate",
+    "PlateauRate",
     "Policy",
     "Polynomial",
     "Power",
@@ -67,8 +86,11 @@ __all__ = [
     "RheostaxError",
     "RheostaxWarning",
     "Schedule",
+    "Shift",
     "SpikeGuard",
+    "Staircase",
     "StateError",
+    "Step",
     "StopOnPlateau",
     "Tanh",
     "UnknownMetricError",
@@ -93,3 +115,10 @@ __all__ = [
     "static",
     "stretch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `rx.compat` when it is used for the first time."""
+    if name == "compat":
+        return importlib.import_module("rheostax.compat")
+    raise AttributeError(f"module 'rheostax' has no attribute {name!r}")

@@ -21,7 +21,20 @@ import numpy as np
 from rheostax._duration import Duration, as_duration
 from rheostax.errors import ArgumentError
 
-__all__ = ["INT32_MAX", "as_scalar", "choice", "did_you_mean", "duration", "each_whole", "increasing", "name", "number", "whole"]
+__all__ = [
+    "INT32_MAX",
+    "as_scalar",
+    "choice",
+    "did_you_mean",
+    "duration",
+    "each_number",
+    "each_whole",
+    "increasing",
+    "name",
+    "number",
+    "one_fewer",
+    "whole",
+]
 
 INT32_MAX = 2**31 - 1
 TAKEN = ("updates", "state", "params", "model", "grads")  # by `update` of an optax transformation or an `nnx.Optimizer`
@@ -130,6 +143,26 @@ def each_whole(node: Any, field: str, *, low: int = 1) -> None:
     if not all(np.ndim(v) == 0 and math.isfinite(v) and v == int(v) and low <= v <= INT32_MAX for v in known):
         raise _fail(node, field, rule, values)
     _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else int(value) for value in values))
+
+
+def each_number(node: Any, field: str, *, low: float = 0.0) -> None:
+    """Check that `node.field` is a sequence of at least one finite number from `low`, and make it a tuple of floats."""
+    given, rule = getattr(node, field), f"finite numbers >= {low:g}, at least one"
+    if not isinstance(given, Iterable) or not (given := tuple(given)):
+        raise _fail(node, field, rule, given)
+    values = tuple(_convert(node, field, value, jnp.float32, rule) for value in given)
+    known = [value for value in values if not isinstance(value, jax.core.Tracer)]
+    with np.errstate(over="ignore"):
+        if not all(np.ndim(v) == 0 and np.isfinite(np.float32(v)) and v >= low for v in known):
+            raise _fail(node, field, rule, values)
+    _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else float(value) for value in values))
+
+
+def one_fewer(node: Any, field: str, than: str) -> None:
+    """Check that there is one number in `node.field` for each in `node.than` but the first."""
+    few, many = getattr(node, field), getattr(node, than)
+    if len(few) != len(many) - 1:
+        raise ArgumentError(f"{type(node).__name__}: {field} must be one fewer than {than}, got {len(few)} for {len(many)} {than}.")
 
 
 def choice(node: Any, field: str, choices: Iterable[Any]) -> None:

@@ -140,4 +140,6 @@ def show(content: Any) -> str:
             scalar = np.asarray(content)[()]
             return str(scalar) if scalar.dtype.kind in "fiub" else repr(content)
         return np.array2string(np.asarray(content), separator=", ", threshold=6)
+    if type(content) is tuple:
+        return f"({', '.join(map(show, content))}{',' * (len(content) == 1)})"
     return repr(content)

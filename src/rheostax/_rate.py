@@ -26,7 +26,7 @@ import numpy as np
 from rheostax import _check
 from rheostax._duration import UNITS, Duration
 from rheostax._node import durations, node, show, static
-from rheostax._twofloat import TwoFloat, lower_numbers, maximum, minimum
+from rheostax._twofloat import TwoFloat, lower_numbers, maximum, minimum, product_with_tiny
 from rheostax.errors import ArgumentError
 
 __all__ = [
@@ -195,7 +195,7 @@ class Foreign(Schedule):
         if not callable(self.function):
             raise ArgumentError(f"Foreign: function must be callable with a count, got {self.function!r}.")
 
-    def at(self, count: jax.Array) -> jax.Array:
+    def at(self, count: jax.Array) -> TwoFloat | jax.Array:
         return jnp.asarray(self.function(count), jnp.float32)
 
 
@@ -217,7 +217,7 @@ class Product(LearningRate):
 
     def evaluate(self, state: Any, count: jax.Array) -> TwoFloat:
         values = (factor.evaluate(part, count) for factor, part in zip(self.factors, state, strict=True))
-        return functools.reduce(operator.mul, values)
+        return functools.reduce(product_with_tiny, values)
 
     @property
     def horizon(self) -> int | None:

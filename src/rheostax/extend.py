@@ -13,6 +13,8 @@ from rheostax._rate import LearningRate
 from rheostax.errors import ArgumentError
 from rheostax.schedules.extended import Extended
 from rheostax.schedules.join import Join
+from rheostax.schedules.shift import Shift
+from rheostax.schedules.staircase import Staircase
 from rheostax.state import apply
 
 __all__ = ["extend"]
@@ -92,6 +94,10 @@ def _extend(rate: LearningRate, steps: int, at: int, rewarm_steps: int) -> Learn
     if isinstance(rate, Join) and at >= rate.boundaries[-1]:
         begin = rate.boundaries[-1]
         return Join([*rate.rates[:-1], _extend(rate.rates[-1], steps - begin, at - begin, rewarm_steps)], rate.boundaries)
+    if isinstance(rate, Shift):
+        return Shift(_extend(rate.rate, steps + rate.steps, at + rate.steps, rewarm_steps), rate.steps)
+    if isinstance(rate, Staircase):
+        raise ArgumentError(f"extend: what is inside {rate!r} isn't counted in updates; make a new one with another inner expression.")
     if all(child.horizon != horizon for child in rate.children()):
         raise ArgumentError(f"extend: {rate!r} has no part whose end could be moved. Make it anew, with the lengths that it is to have.")
     return rate.rebuild(

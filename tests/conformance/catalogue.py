@@ -24,16 +24,20 @@ SAMPLES: dict[str, Any] = {
     "accumulation_size": 2,
     "after": rx.Cosine(0.3, 20),
     "amplitude": 0.25,
+    "amplitude_factor": 0.8,
     "at": 6,
     "atol": 0.01,
     "before": rx.Cosine(0.3, 10),
     "begin": 2,
+    "best_value": 0.25,
     "boundaries": [4, 11],
     "cooldown": 1,
+    "cooldown_count": 1,
     "d_model": 16,
     "decay_power": 0.75,
     "decay_rate": 0.7,
     "decay_steps": 12,
+    "down_steps": 5,
     "end": 30,
     "end_value": 0.015625,
     "factor": 0.625,
@@ -49,9 +53,13 @@ SAMPLES: dict[str, Any] = {
     "max_spikes": 2,
     "min_change": 0.001,
     "min_scale": 0.05,
+    "min_value": 0.02,
     "patience": 2,
+    "pct_start": 0.35,
+    "peak_factor": 0.9,
     "peak_value": 0.3,
     "period": 30,
+    "plateau_count": 1,
     "power": 1.75,
     "rate": rx.Polynomial(0.3, 0.015625, 1.5, 30),
     "rates": [0.2, rx.Linear(0.3, 0.1, 6), rx.Cosine(0.1, 9)],
@@ -65,26 +73,38 @@ SAMPLES: dict[str, Any] = {
     "staircase": True,
     "std": 0.25,
     "steps": 7,
+    "strict": True,
+    "three_phase": True,
     "threshold": 0.75,
     "ticks": [2, 3, 1],
     "timescale": 8,
     "total_steps": 25,
     "transition_begin": 3,
     "transition_steps": 10,
+    "up_steps": 4,
     "upper": 2.0,
     "value": 0.1,
+    "values": [0.2, 0.3, 0.1],
     "warmup": 1,
     "warmup_steps": 5,
     "window": 3,
 }
 
+# For a class that takes less than SAMPLES has for a name.
+OF_ONE_CLASS: dict[str, dict[str, Any]] = {"CosineRestarts": {"length_factor": 2}}
+
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
+    "CosineRestarts": [{"length_factor": 1, "limit": None}],
+    "Cyclic": [{"interpolation": "cosine"}],
     "Exponential": [{"staircase": False}],
     "Extended": [{"rewarm_steps": 0}],
     "Greedy": [{"mode": "max", "reset_after": None}],
     "Noise": [{"amplitude": 0.5, "distribution": "uniform", "end": None}],
+    "OneCycle": [{"interpolation": "linear"}, {"three_phase": False}, {"three_phase": False, "pct_start": -0.2}],
+    "PiecewiseInterpolate": [{"interpolation": "cosine"}],
+    "PlateauRate": [{"mode": "max", "best_value": None, "strict": False}, {"strict": False, "plateau_count": 0, "cooldown_count": 0}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
     "Repeat": [{"length_factor": 1.0, "limit": None}],
     "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],
@@ -117,7 +137,7 @@ def sample_arguments(cls: type[LearningRate]) -> dict[str, Any]:
                 f"There is no sample for the argument {parameter.name!r} of {cls.__module__}.{cls.__name__}; "
                 f"add one to SAMPLES in {HERE}, so that the conformance suite can run on it."
             )
-    return arguments
+    return arguments | OF_ONE_CLASS.get(cls.__name__, {})
 
 
 CLASSES = [*concrete_classes(rheostax.schedules), *concrete_classes(rheostax.policies)]

@@ -18,7 +18,7 @@ class Observed(NamedTuple):
     """What is kept for a policy: its own state, and what it has been told so far."""
 
     own: Any
-    observations: jax.Array  # int32 []: finite values of the monitored metric
+    observations: jax.Array  # int32 []: values of the monitored metric that counted
     nonfinite: jax.Array  # int32 []: NaN and infinite values, which were left out
     last: jax.Array  # float32 []: the last finite value; NaN before the first
     children: tuple[Any, ...] = ()  # the states of the expressions that a policy chooses between or restarts
@@ -61,6 +61,10 @@ class Policy(LearningRate):
         """Say why `value` made the policy decide what it did between two of its states."""
         return f"{self.monitor} was {value:.6g}"
 
+    def hears(self, value: jax.Array) -> jax.Array:
+        """Tell whether a value counts as an observation: by default, if it is finite."""
+        return jnp.isfinite(value)
+
     def init(self) -> Observed:
         nothing = jnp.int32(0)
         return Observed(self.start(), nothing, nothing, jnp.float32(jnp.nan), tuple(child.init() for child in self.children()))
@@ -72,13 +76,13 @@ class Policy(LearningRate):
         if self.monitor not in metrics:
             return state
         value = metrics[self.monitor]
-        good = jnp.isfinite(value)
+        good = self.hears(value)
         own = self.react(state.own, jnp.where(good, value, 0.0))
         return Observed(
             own=jax.tree.map(lambda new, old: jnp.where(good, new, old), own, state.own),
             observations=_increment(state.observations, good),
             nonfinite=_increment(state.nonfinite, ~good),
-            last=jnp.where(good, value, state.last),
+            last=jnp.where(jnp.isfinite(value), value, state.last),
             children=state.children,
         )
 

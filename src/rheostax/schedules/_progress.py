@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rheostax._twofloat import TwoFloat, power, product_with_tiny, ratio, sqrt, where
+from rheostax._twofloat import TwoFloat, exp, log, power, product_with_tiny, ratio, sqrt, where
 from rheostax.schedules._weights import Weights
 
-__all__ = ["between", "blend", "falling", "parts"]
+__all__ = ["between", "blend", "decayed", "falling", "parts"]
 
 
 def parts(steps: Any, count: jax.Array) -> tuple[TwoFloat, TwoFloat]:
@@ -59,3 +59,11 @@ def falling(exponent: Any, timescale: Any, elapsed: jax.Array) -> TwoFloat:
     timescale = TwoFloat.of(jnp.int32(timescale))
     base = timescale / (timescale + TwoFloat.of(elapsed))
     return where(elapsed == 0, 1.0, sqrt(base) if exponent is None else power(base, exponent))
+
+
+def decayed(start: Any, factor: Any, times: Any) -> TwoFloat:
+    """Return start * factor ** times, for a start >= 0 and a factor > 0; exactly `start` where `times` is 0."""
+    start, times = TwoFloat.of(start), TwoFloat.of(times)
+    # One exponential of a sum instead of a product: the smallest floats have no room for a product's error terms.
+    value = exp(log(where(start.high > 0, start, 1.0)) + times * log(TwoFloat.of(factor)))
+    return where((times.high == 0) | (start.high == 0), start, value)

@@ -11,7 +11,19 @@ from typing import Any
 
 from rheostax._twofloat import TwoFloat, exp, expm1, half_cosine, log, log1p, sqrt, where
 
-__all__ = ["Weights", "cosine", "decaying", "delayed", "mirrored", "one_minus_sqrt", "rex", "sigmoid", "straight", "to_power"]
+__all__ = [
+    "INTERPOLATIONS",
+    "Weights",
+    "cosine",
+    "decaying",
+    "delayed",
+    "mirrored",
+    "one_minus_sqrt",
+    "rex",
+    "sigmoid",
+    "straight",
+    "to_power",
+]
 
 Weights = Callable[[TwoFloat, TwoFloat], tuple[TwoFloat, TwoFloat]]
 
@@ -95,3 +107,6 @@ def sigmoid(lower: Any, upper: Any) -> Weights:
         return where(twice.high < 0, smaller, larger), where(twice.high < 0, larger, smaller)
 
     return weights
+
+
+INTERPOLATIONS: dict[str, Weights] = {"linear": straight, "cosine": cosine}

@@ -9,7 +9,8 @@ from rheostax import _check
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
-from rheostax._twofloat import TwoFloat, exp, log, ratio, where
+from rheostax._twofloat import TwoFloat, ratio, where
+from rheostax.schedules._progress import decayed
 
 __all__ = ["Exponential"]
 
@@ -56,10 +57,8 @@ class Exponential(Schedule):
         _check.choice(self, "staircase", (True, False))
 
     def at(self, count: jax.Array) -> TwoFloat:
-        start, end = TwoFloat.of(self.init_value), TwoFloat.of(self.end_value)
+        end = TwoFloat.of(self.end_value)
         elapsed, steps = jnp.maximum(count - jnp.int32(self.transition_begin), 0), jnp.int32(self.transition_steps)
         periods = TwoFloat.of(elapsed // steps) if self.staircase else ratio(elapsed, steps)
-        # One exponential of a sum instead of a product: the smallest floats have no room for a product's error terms.
-        decayed = exp(log(where(start.high > 0, start, 1.0)) + periods * log(TwoFloat.of(self.decay_rate)))
-        value = where((elapsed == 0) | (start.high == 0), start, decayed)
+        value = decayed(self.init_value, self.decay_rate, periods)
         return where(value.high < end.high, end, value)
