@@ -6,11 +6,12 @@ EXTRAS := train,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test bench lint docs clean
+.PHONY: help train test parity bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
 	@echo "make test    all tests, doctests, examples and documentation code"
+	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
@@ -27,6 +28,23 @@ train: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# The libraries that are compared with are there for this Python alone.
+PARITY_VENV := .venv-parity
+PARITY_READY := $(PARITY_VENV)/.ready
+
+$(PARITY_READY): pyproject.toml src/rheostax/_version.py
+	$(PYTHON) -m venv $(PARITY_VENV)
+	$(PARITY_VENV)/bin/python -m pip install --quiet --editable '.[parity]'
+	@touch $@
+
+parity:
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+		$(MAKE) --no-print-directory $(PARITY_READY) && \
+		$(PARITY_VENV)/bin/python -m pytest -n 2 tests/parity $(ARGS); \
+	else \
+		echo "make parity: nothing compared; the other libraries are installed for Python 3.11, and this is $$($(PYTHON) --version)"; \
+	fi
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import doctest
+import importlib.util
 import os
 import tempfile
 
@@ -24,6 +25,13 @@ def enter(namespace):
 def leave(namespace):
     """Go back, and remove the page's folder."""
     namespace["_folder"].close()
+
+
+def pytest_report_header(config):
+    """Say in one line that the comparisons with other libraries are left out."""
+    if importlib.util.find_spec("torch") is None:
+        return "tests/parity: left out, since there is no PyTorch here; `make parity` compares with it and other libraries"
+    return None
 
 
 pages = Sybil(

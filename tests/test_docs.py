@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import rheostax
+import rheostax.compat.torch
 import rheostax.plot
 import rheostax.record
 import rheostax.training
@@ -16,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/api/*.md")])
 
 
-@pytest.mark.parametrize("module", [rheostax, rheostax.training, rheostax.record, rheostax.plot], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.torch], ids=lambda module: module.__name__
+)
 def test_the_reference_has_every_public_name(module):
     reference = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
     documented = {"recipes"} | set(re.findall(r"auto(?:class|function|exception):: ([\w.]+)", reference)) | {"__version__"}

@@ -1,0 +1,1 @@
+"""Our compatibility functions against the libraries themselves, run by `make parity`."""
