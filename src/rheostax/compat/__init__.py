@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-__all__ = ["torch"]
+__all__ = ["keras", "torch"]
 
 
 def __getattr__(name: str) -> ModuleType:
