@@ -167,3 +167,15 @@ def test_expressions_are_immutable_and_comparable():
     assert hash(rx.Cosine(1e-3, 10) * 0.5) == hash(rx.Cosine(1e-3, 10) * 0.5)
     with pytest.raises(AttributeError, match="cannot assign to field 'init_value'"):
         rx.Cosine(1e-3, 10).init_value = 1.0
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_counts_of_every_integer_type(x64):
+    names = ["int8", "uint8", "int16", "uint16", "int32", "uint32", *(["int64", "uint64"] if x64 else [])]
+    with jax.enable_x64(x64):
+        kinds = [int, np.array, np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64, *(getattr(jnp, name) for name in names)]
+        for kind in kinds:
+            found = as_count(kind(7))
+            assert (found.dtype, found.shape, found.weak_type, int(found)) == (jnp.int32, (), False, 7), kind
+            several = as_count(np.array([7, 8], np.asarray(kind(7)).dtype))
+            assert (several.dtype, several.tolist()) == (jnp.int32, [7, 8]), kind

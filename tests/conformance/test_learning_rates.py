@@ -194,17 +194,7 @@ def test_new_hyperparameters_are_no_new_trace(rate):
 def test_any_count_gives_float32(rate, x64):
     with jax.enable_x64(x64):
         want = rate(7)
-        kinds = [
-            np.int64,
-            np.uint32,
-            np.int8,
-            np.uint8,
-            jnp.int32,
-            jnp.uint32,
-            jnp.int16,
-            np.array,
-            *([jnp.int64, jnp.uint64] if x64 else []),
-        ]
+        kinds = [np.int64, np.uint8, jnp.uint32, np.array, *([jnp.uint64] if x64 else [])]  # all are tried in test_rate.py
         assert want.dtype == jnp.float32
         for kind in kinds:
             value = rate(kind(7))
@@ -271,9 +261,8 @@ def through_orbax(tmp_path):
     return restore
 
 
-@pytest.mark.parametrize("saved", ["through_numpy", "through_orbax"])
 @each_example
-def test_a_run_saved_and_restored_goes_on_bit_for_bit(rate, saved, request):
+def test_a_run_saved_and_restored_goes_on_bit_for_bit(rate, through_numpy, through_orbax):
     tx, streams = rx.control(optax.adam, rate), observations(rate, 20)
 
     @jax.jit
@@ -288,6 +277,9 @@ def test_a_run_saved_and_restored_goes_on_bit_for_bit(rate, saved, request):
 
     middle = run(PARAMS, tx.init(PARAMS), range(10))
     middle = (middle[0], rx.scale_learning_rate(middle[1], 0.7))
-    restored = request.getfixturevalue(saved)(middle, (PARAMS, tx.init(PARAMS)))
-    assert_identical(restored, middle)
-    assert_identical(run(*restored, range(10, 20)), run(*middle, range(10, 20)))
+    end = run(*middle, range(10, 20))
+    # All states are two vectors; with orbax, which takes its time, those are tried in which something has been observed.
+    for save in (through_numpy, through_orbax) if is_reactive(rate) else (through_numpy,):
+        restored = save(middle, (PARAMS, tx.init(PARAMS)))
+        assert_identical(restored, middle)
+        assert_identical(run(*restored, range(10, 20)), end)

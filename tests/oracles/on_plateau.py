@@ -58,7 +58,7 @@ def greedy(values, mode, factor, patience, rtol, atol, cooldown, warmup, min_sca
                 bad, resting = 0, cooldown
                 low += scale <= min_scale
                 if reset_after is not None and scale <= min_scale and low >= reset_after:
-                    scale, best, good, bad, resting, low = 1.0, None, 0, 0, 0, 0
+                    scale, best, good, bad, low = 1.0, None, 0, 0, 0
         found.append(scale)
     return found
 

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-__all__ = ["keras", "torch"]
+__all__ = ["torch"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -37,7 +37,7 @@ class Greedy(Policy):
     A value is an improvement if `v < best - (rtol * |best| + atol)` in "min" mode, if `v > best + (rtol * |best| + atol)` in
     "max" mode; the first one always is. The factor stays in [min_scale, max_scale]. After a raise the next `warmup` values
     are ignored, after a cut the next `cooldown` ones; best doesn't change meanwhile. When a cut was due `reset_after` times
-    with the factor at min_scale, the policy begins anew, with a factor of 1. NaN and infinities are left out.
+    with the factor at min_scale, the policy begins anew, with a factor of 1, after its cooldown. NaN and infinities are left out.
 
     Args:
         monitor: The metric to watch.
@@ -130,7 +130,7 @@ class Greedy(Policy):
         if self.reset_after is None:
             return moved
         again = at_bound & (moved.low_count >= jnp.int32(self.reset_after))
-        return jax.tree.map(lambda new, old: jnp.where(again, new, old), self.start(), moved)
+        return jax.tree.map(lambda new, old: jnp.where(again, new, old), self.start()._replace(rest_count=rest), moved)
 
     def status(self, own: GreedyState) -> str:
         in_a_row = f"{int(own.good_count)} good and {int(own.bad_count)} bad of {int(self.patience)} values in a row"

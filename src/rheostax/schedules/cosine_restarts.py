@@ -9,7 +9,7 @@ import numpy as np
 from rheostax import _check
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
-from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, where
+from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, stack, where
 from rheostax.schedules._progress import between, blend
 from rheostax.schedules._weights import cosine
 
@@ -101,8 +101,9 @@ class CosineRestarts(Schedule):
     def at(self, count: jax.Array) -> TwoFloat:
         cycle, done, length, beyond, long = self._place(count)
         end = TwoFloat.of(self.end_value)
-        # Not side by side in one array: slices of it make XLA compute all of this again and again, for seconds.
-        lower, flatter = (exp(TwoFloat.of(cycle) * log(TwoFloat.of(factor))) for factor in (self.peak_factor, self.amplitude_factor))
+        factors = stack([TwoFloat.of(self.peak_factor), TwoFloat.of(self.amplitude_factor)])
+        shrunk = exp(TwoFloat.of(cycle[..., None]) * log(factors))
+        lower, flatter = (TwoFloat(shrunk.high[..., i], shrunk.low[..., i]) for i in range(2))
         peak = product_with_tiny(TwoFloat.of(self.init_value), lower)
         start = where(flatter.high == 1, peak, end + product_with_tiny(peak - end, flatter))
         part = TwoFloat.of(done) / where(beyond, long, 1.0)  # the last cycle that begins can be longer than int32 counts

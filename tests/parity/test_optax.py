@@ -1,0 +1,161 @@
+"""`rx.compat.optax` against optax, which computes in float64 here, as x64 is on while it is asked."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import strategies as st
+
+import rheostax as rx
+from tests.parity import table
+from tests.parity.harness import Comparison, compare_configurations
+
+COUNTS = 200
+compat = rx.compat.optax
+
+values = st.floats(0.0, 1.0).map(lambda value: value if value > 1e-6 else 0.0)
+peaks = st.floats(1e-4, 1.0)
+lengths = st.integers(1, 150)
+begins = st.integers(0, 60)
+scales = st.dictionaries(st.integers(1, 180), st.floats(0.01, 2.0), max_size=4)
+
+EXPONENTIAL = {
+    "transition_steps": st.integers(1, 60),
+    "decay_rate": st.floats(0.5, 1.0, exclude_max=True),
+    "transition_begin": begins,
+    "staircase": st.booleans(),
+    "end_value": st.one_of(st.none(), st.floats(0.0, 1e-4)),
+}
+
+# optax subtracts nearly equal numbers near the end of a decay: its own rounding errors in float64 are all that is left there.
+CANCELLATION = 1e-14
+
+STAIRS = "decay_rate above 1 is refused; a stair falls on its count, which optax's quotient may miss by one"
+
+CASES = {
+    "constant_schedule": ({"value": values}, "`Constant`", ""),
+    "linear_schedule": (
+        {"init_value": values, "end_value": values, "transition_steps": lengths, "transition_begin": begins},
+        "`Linear`",
+        "",
+    ),
+    "polynomial_schedule": (
+        {"init_value": values, "end_value": values, "power": st.floats(0.2, 4.0), "transition_steps": lengths, "transition_begin": begins},
+        "`Polynomial`",
+        "",
+    ),
+    "exponential_decay": ({"init_value": values, **EXPONENTIAL}, "`Exponential`", STAIRS),
+    "cosine_decay_schedule": (
+        {"init_value": values, "decay_steps": lengths, "alpha": values, "exponent": st.one_of(st.just(1.0), st.floats(0.2, 4.0))},
+        "`Cosine`, or a power of it",
+        "",
+    ),
+    "piecewise_constant_schedule": ({"init_value": values, "boundaries_and_scales": scales}, "`PiecewiseConstant`", ""),
+    "piecewise_interpolate_schedule": (
+        {"interpolate_type": st.sampled_from(["linear", "cosine"]), "init_value": values, "boundaries_and_scales": scales},
+        "`PiecewiseInterpolate`",
+        "",
+    ),
+    "linear_onecycle_schedule": (
+        {
+            "transition_steps": st.integers(20, 150),
+            "peak_value": peaks,
+            "pct_start": st.floats(0.1, 0.4),
+            "pct_final": st.floats(0.5, 0.9),
+            "div_factor": st.floats(1.0, 100.0),
+            "final_div_factor": st.floats(1.0, 1e4),
+        },
+        "`PiecewiseInterpolate`",
+        "phases must end at different counts",
+    ),
+    "cosine_onecycle_schedule": (
+        {
+            "transition_steps": st.integers(20, 150),
+            "peak_value": peaks,
+            "pct_start": st.floats(0.1, 0.9),
+            "div_factor": st.floats(1.0, 100.0),
+            "final_div_factor": st.floats(1.0, 1e4),
+        },
+        "`PiecewiseInterpolate`",
+        "phases must end at different counts",
+    ),
+    "warmup_constant_schedule": ({"init_value": values, "peak_value": values, "warmup_steps": lengths}, "`Linear`", ""),
+    "warmup_cosine_decay_schedule": (
+        {
+            "init_value": values,
+            "peak_value": peaks,
+            "warmup_steps": st.integers(1, 60),
+            "decay_steps": st.integers(61, 150),
+            "end_value": values,
+            "exponent": st.one_of(st.just(1.0), st.floats(0.2, 4.0)),
+        },
+        "`Join`, `Linear`, `Cosine`",
+        "",
+    ),
+    "warmup_exponential_decay_schedule": (
+        {"init_value": values, "peak_value": peaks, "warmup_steps": st.integers(1, 60), **EXPONENTIAL},
+        "`Join`, `Linear`, `Exponential`",
+        STAIRS,
+    ),
+}
+
+
+def proceed(schedule, later=0.0):
+    """Return optax's values in float64; for counts that are a trifle `later`, if a quotient must not fall short of a whole number."""
+    with jax.enable_x64(True):
+        counts = jnp.arange(COUNTS, dtype=jnp.int64)
+        found = jax.vmap(schedule)(jnp.where(counts > 0, counts + later, 0.0) if later else counts)
+        return np.broadcast_to(np.asarray(found, np.float64), COUNTS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_trajectories(name, record_property):
+    strategies, ours, deviations = CASES[name]
+
+    def trajectories(arguments):
+        later = 1e-9 if arguments.get("staircase") else 0.0
+        return getattr(compat, name)(**arguments), proceed(getattr(optax, name)(**arguments), later)
+
+    comparison = Comparison("optax", name, ours, deviations, CANCELLATION)
+    compare_configurations(comparison, st.fixed_dictionaries(strategies), trajectories, record_property)
+
+
+cosine_cycles = st.fixed_dictionaries({**CASES["warmup_cosine_decay_schedule"][0], "exponent": st.just(1.0)})
+
+
+def test_sgdr_schedule(record_property):
+    comparison = Comparison("optax", "sgdr_schedule", "`Join`", drift=CANCELLATION)
+    drawn = st.lists(cosine_cycles, min_size=2, max_size=2)  # each structure compiles for seconds
+    compare_configurations(
+        comparison, drawn, lambda given: (compat.sgdr_schedule(given), proceed(optax.sgdr_schedule(given))), record_property
+    )
+
+
+def test_join_schedules(record_property):
+    def trajectories(drawn):
+        first, second, third, (a, gap) = drawn
+        parts = [getattr(optax, name)(**arguments) for name, arguments in (first, second, third)]
+        ours = [getattr(compat, name)(**arguments) for name, arguments in (first, second, third)]
+        return compat.join_schedules(ours, [a, a + gap]), proceed(optax.join_schedules(parts, [a, a + gap]))
+
+    part = st.tuples(st.just("linear_schedule"), st.fixed_dictionaries(CASES["linear_schedule"][0]))
+    comparison = Comparison("optax", "join_schedules", "`Join`", drift=CANCELLATION)
+    drawn = st.tuples(part, part, part, st.tuples(st.integers(1, 80), st.integers(1, 80)))
+    compare_configurations(comparison, drawn, trajectories, record_property)
+
+
+@pytest.mark.parametrize("name", compat.__all__)
+def test_names_and_defaults_are_theirs(name):
+    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (compat, optax))
+    assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
+
+
+def test_the_table_has_every_schedule():
+    public = [
+        name for name in dir(optax.schedules) if inspect.isfunction(getattr(optax.schedules, name)) and not name.startswith(("_", "inject"))
+    ]
+    page = table.known("optax")
+    assert [name for name in public if f"`{name}`" not in page] == []
