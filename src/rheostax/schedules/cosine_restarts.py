@@ -9,7 +9,7 @@ import numpy as np
 from rheostax import _check
 from rheostax._node import duration, node
 from rheostax._rate import Schedule
-from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, stack, where
+from rheostax._twofloat import TwoFloat, exp, log, product_with_tiny, where
 from rheostax.schedules._progress import between, blend
 from rheostax.schedules._weights import cosine
 
@@ -87,7 +87,8 @@ class CosineRestarts(Schedule):
         """Return the number of the cycle, the updates since it began, its length, whether int32 can't hold that, and its true length."""
         first, factor = jnp.uint32(self.decay_steps), jnp.uint32(self.length_factor)
         lengths = _times(first, _powers(factor))
-        ends = jax.lax.associative_scan(_plus, lengths)
+        # Once, and not again for every count: hence the barrier.
+        lengths, ends = jax.lax.optimization_barrier((lengths, jax.lax.associative_scan(_plus, lengths)))
         grown = jnp.sum(count[..., None].astype(jnp.uint32) >= ends, axis=-1, dtype=jnp.int32)
         even = factor == 1
         cycle = jnp.where(even, count // first.astype(jnp.int32), grown)
@@ -101,9 +102,7 @@ class CosineRestarts(Schedule):
     def at(self, count: jax.Array) -> TwoFloat:
         cycle, done, length, beyond, long = self._place(count)
         end = TwoFloat.of(self.end_value)
-        factors = stack([TwoFloat.of(self.peak_factor), TwoFloat.of(self.amplitude_factor)])
-        shrunk = exp(TwoFloat.of(cycle[..., None]) * log(factors))
-        lower, flatter = (TwoFloat(shrunk.high[..., i], shrunk.low[..., i]) for i in range(2))
+        lower, flatter = (exp(TwoFloat.of(cycle) * log(TwoFloat.of(factor))) for factor in (self.peak_factor, self.amplitude_factor))
         peak = product_with_tiny(TwoFloat.of(self.init_value), lower)
         start = where(flatter.high == 1, peak, end + product_with_tiny(peak - end, flatter))
         part = TwoFloat.of(done) / where(beyond, long, 1.0)  # the last cycle that begins can be longer than int32 counts
