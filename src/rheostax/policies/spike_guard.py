@@ -31,7 +31,7 @@ class SpikeState(NamedTuple):
 class SpikeGuard(Policy):
     """Multiply the rate by `factor` at a spike of a metric, and raise it back in a straight line over `recovery` observations.
 
-    Let m be the running mean of the metric and d the running mean of |value - m|, over about `window` values (each new value
+    Let m be the running mean of the metric and d that of `|value - m|`, over about `window` values (each new value
     weighs 1 / min(n, window)). Once there have been `window` values, one with `value - m > threshold * d` is a spike: it
     enters neither m nor d, and the factor becomes `factor`. After it, with s ordinary observations since, the factor is
     `factor + (1 - factor) * min(s / recovery, 1)`. After `max_spikes` spikes in a row the metric has a new level, not a
