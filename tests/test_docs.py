@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import rheostax
+import rheostax.compat.keras
 import rheostax.compat.torch
 import rheostax.plot
 import rheostax.record
@@ -18,7 +19,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
 
 
 @pytest.mark.parametrize(
-    "module", [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.torch], ids=lambda module: module.__name__
+    "module",
+    [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.keras, rheostax.compat.torch],
+    ids=lambda module: module.__name__,
 )
 def test_the_reference_has_every_public_name(module):
     reference = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))

@@ -10,8 +10,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 HEAD = """# Parity
 
 Each function in `rx.compat` has the name, the arguments, the defaults and the counting of its peer, and is compared with the peer
-itself: random configurations, whole trajectories, random metrics where it reacts to any. The peer computes in float64; the difference
-is that of our float32 rate from the peer's rounded to float32, in units of the last place. What a peer's own rounding errors in
+itself: random configurations, whole trajectories, random metrics where it reacts to any. The peer computes in float64, Keras, whose
+usual float32 has larger errors, by `keras.config.set_floatx("float64")` (but for `LearningRateScheduler`); the difference is that of our
+float32 rate from the peer's rounded to float32, in units of the last place. What a peer's own rounding errors in
 float64 leave over where its rate should be 0 isn't counted.
 
 This page is written by `make parity ARGS=--write-table`.
@@ -50,6 +51,7 @@ PEERS = ("keras", "optax", "timm", "torch", "transformers")
 
 # What a peer has and we have nothing for, with the reason.
 ABSENT: dict[str, dict[str, str]] = {
+    "keras": {"LearningRateSchedule": "the abstract base of the others"},
     "torch": {"LRScheduler": "the abstract base of the others"},
     "transformers": {
         "get_reduce_on_plateau_schedule": "it is PyTorch's `ReduceLROnPlateau`, see there; ours hands it on, too",

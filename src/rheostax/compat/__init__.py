@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-__all__ = ["torch"]
+__all__ = ["keras", "optax", "torch", "transformers"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from rheostax._rate import Constant, LearningRate, is_reactive
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
 
-__all__ = ["by_group", "choice", "number", "pick", "refuse", "whole"]
+__all__ = ["by_group", "choice", "number", "pick", "refuse", "updates", "whole"]
 
 
 def refuse(where: str, argument: str, value: Any, *, unless: Any, why: str) -> None:
@@ -71,6 +71,12 @@ def whole(where: str, argument: str, value: Any, **limits: Any) -> Any:
     return getattr(holder, argument)
 
 
-def choice(where: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Check that a word is one of some, under the peer's name for it."""
+def updates(where: str, argument: str, value: Any, **limits: Any) -> Any:
+    """Return a whole number that has to be known at once, so that a duration in other units won't do."""
+    _check.whole(holder := _named(where, argument, value), argument, **limits)
+    return getattr(holder, argument)
+
+
+def choice(where: str, argument: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Check that a value is one of some, under the peer's name for it."""
     _check.choice(_named(where, argument, value), argument, choices)
