@@ -124,6 +124,15 @@ def test_stops_at_a_policys_smallest_scale():
     assert result.epochs == 3
 
 
+def test_stops_when_the_learning_rate_asks_for_it():
+    rate = rx.Constant(0.0) * rx.StopOnPlateau(monitor="val_loss", patience=2)  # nothing is learnt: the first value stays the best
+    result = fit(with_rate(rate), epochs=9)
+    assert (result.epochs, result.failed) == (3, False)
+    assert result.reason.startswith("val_loss had not improved on ")
+    assert [decision.count for decision in result.decisions] == [3 * UPDATES]
+    assert "training should stop" in result.decisions[0].why
+
+
 def test_without_a_floor_the_epochs_decide():
     rate = 1e-2 * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.1, rtol=1.0)
     assert fit(with_rate(rate), epochs=5).reason == "all 5 epochs are over"
