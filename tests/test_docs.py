@@ -9,6 +9,7 @@ from PIL import Image, ImageChops
 
 import rheostax
 import rheostax.compat.keras
+import rheostax.compat.timm
 import rheostax.compat.torch
 import rheostax.plot
 import rheostax.record
@@ -20,7 +21,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
 
 @pytest.mark.parametrize(
     "module",
-    [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.keras, rheostax.compat.torch],
+    [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.keras, rheostax.compat.timm, rheostax.compat.torch],
     ids=lambda module: module.__name__,
 )
 def test_the_reference_has_every_public_name(module):

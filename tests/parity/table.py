@@ -52,6 +52,12 @@ PEERS = ("keras", "optax", "timm", "torch", "transformers")
 # What a peer has and we have nothing for, with the reason.
 ABSENT: dict[str, dict[str, str]] = {
     "keras": {"LearningRateSchedule": "the abstract base of the others"},
+    "timm": {
+        "Scheduler": "the abstract base of the others",
+        "create_scheduler": "makes one of the classes of a training script's options",
+        "create_scheduler_v2": "the same, of arguments",
+        "scheduler_kwargs": "turns such options into arguments",
+    },
     "torch": {"LRScheduler": "the abstract base of the others"},
     "transformers": {
         "get_reduce_on_plateau_schedule": "it is PyTorch's `ReduceLROnPlateau`, see there; ours hands it on, too",

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-__all__ = ["keras", "optax", "torch", "transformers"]
+__all__ = ["keras", "optax", "timm", "torch", "transformers"]
 
 
 def __getattr__(name: str) -> ModuleType:
