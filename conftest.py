@@ -3,6 +3,7 @@
 import contextlib
 import doctest
 import importlib.util
+import itertools
 import os
 import tempfile
 
@@ -32,6 +33,17 @@ def pytest_report_header(config):
     if importlib.util.find_spec("torch") is None:
         return "tests/parity: left out, since there is no PyTorch here; `make parity` compares with it and other libraries"
     return None
+
+
+_finished = itertools.count(1)
+
+
+def pytest_runtest_teardown():
+    """Let go of what was compiled, now and then: a process of thousands of tests grows to ten gigabytes otherwise."""
+    if next(_finished) % 200 == 0:
+        import jax  # noqa: PLC0415  (the environment above has to be set before)
+
+        jax.clear_caches()
 
 
 pages = Sybil(
