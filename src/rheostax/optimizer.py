@@ -147,7 +147,7 @@ def _divide(tree: Any) -> tuple[list[OptVariable], Any]:
             return leaf
         metadata = leaf.get_metadata()
         metadata["out_sharding"] = metadata.pop("optimizer_sharding", metadata.get("out_sharding"))
-        if not metadata["out_sharding"]:
+        if not metadata["out_sharding"] or not jax.tree.leaves(leaf.get_value()):  # optax masks with a node that holds nothing
             return leaf.get_value()
         annotated.append(OptVariable(leaf.get_value(), **metadata))
         return _APART
