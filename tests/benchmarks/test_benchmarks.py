@@ -75,7 +75,7 @@ _EXACT = {
     "traces": _check_traces,
     "memory": _check_memory,
     "nnx": _check_targets_of(3),
-    "jax": _check_targets_of(4),
+    "jax": _check_targets_of(2),
     "scan": _check_targets_of(2),
     "import": _check_targets_of(2),
 }
