@@ -17,6 +17,7 @@ from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
+from rheostax.record.read import RunLog, read_run
 from rheostax.schedules import (
     Clock,
     Constant,
@@ -85,6 +86,7 @@ __all__ = [
     "Rex",
     "RheostaxError",
     "RheostaxWarning",
+    "RunLog",
     "Schedule",
     "Shift",
     "SpikeGuard",
@@ -104,6 +106,7 @@ __all__ = [
     "learning_rate",
     "node",
     "observe",
+    "read_run",
     "recipes",
     "reduce_on_plateau",
     "reset_learning_rate",

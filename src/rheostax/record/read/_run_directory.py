@@ -1,0 +1,126 @@
+"""Our own run directories, whole or from a crash, and loose JSON Lines files of the same form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rheostax._words import counted
+from rheostax.errors import RunError
+from rheostax.record.read._run_log import RunLog, SeriesBuilder
+from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY
+
+__all__ = ["read_json_lines", "read_run_directory"]
+
+OTHER = ("count", "epoch", "learning_rate", "time")  # the fields of a record that are no metrics
+
+
+def read_run_directory(folder: Path) -> RunLog:
+    """Read what is whole of a run directory."""
+    notes: list[str] = []
+    config = _document(folder / CONFIG, notes) or {}
+    summary = _document(folder / SUMMARY, notes, "the run was killed, or it goes on")
+    journal = _lines(folder / JOURNAL, notes)
+    built = _series(_lines(folder / METRICS, notes), METRICS)
+    return RunLog(folder, "run directory", built.series, built.learning_rate, journal, config, summary, notes + built.notes)
+
+
+def read_json_lines(file: Path) -> RunLog:
+    """Read a file with one record per line, as `metrics.jsonl` is."""
+    notes: list[str] = []
+    built = _series(_lines(file, notes), file.name)
+    if not built.series and not built.learning_rate:
+        told = "; ".join(notes + built.notes)
+        raise RunError(f'{file} holds no records with a count and a metric, such as {{"count": 0, "loss": 2.5}}. {told}'.strip())
+    return RunLog(file, "json lines", built.series, built.learning_rate, notes=notes + built.notes)
+
+
+def _document(file: Path, notes: list[str], why: str = "") -> dict[str, Any] | None:
+    """Return what a JSON file holds, or None and a note."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        notes.append(f"{file.name} is missing" + (f": {why}" if why else ""))
+        return None
+    except ValueError:
+        notes.append(f"{file.name} is damaged and was left out")
+        return None
+    if isinstance(found, dict):
+        return found
+    notes.append(f"{file.name} holds no object and was left out")
+    return None
+
+
+def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """Return the records of a JSON Lines file; note which lines are no records."""
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        notes.append(f"{file.name} is missing")
+        return []
+    found, bad = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            found.append(record)
+        elif number == len(lines):  # no end of line after it
+            notes.append(f"{file.name} was cut in its last line, which was left out")
+        else:
+            bad.append(number)
+    if bad:
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        notes.append(f"{file.name}: {counted(len(bad), 'damaged line')} left out ({shown})")
+    return found
+
+
+def _series(records: list[dict[str, Any]], where: str) -> SeriesBuilder:
+    """Sort records into series. A null was no finite number when it was written; an absent field wasn't observed."""
+    built, columns = SeriesBuilder(), dict[str, tuple[list[int], list[float], list[float]]]()
+    uncounted = 0
+    for record in records:
+        count = record.get("count")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            uncounted += 1
+            continue
+        seconds = _number(record.get("time"))
+        for name, value in _fields(record):
+            counts, values, times = columns.setdefault(name, ([], [], []))
+            counts.append(count)
+            values.append(value)
+            times.append(seconds)
+    if uncounted:
+        built.notes.append(f"{where}: {counted(uncounted, 'record')} without a count left out")
+    rates: dict[str, Any] = {}
+    for name, (counts, values, times) in columns.items():
+        column = counts, values, None if np.isnan(times).any() else times
+        if name == "learning_rate" or name.startswith("learning_rate/"):
+            rates[name] = _last_of_each(*column)  # a validation tells the rate again, at the count of the next update
+        else:
+            built.metric(name, *column)
+    built.rates((name, *column) for name, column in rates.items())
+    return built
+
+
+def _last_of_each(counts: list[int], values: list[float], times: list[float] | None) -> tuple[Any, Any, Any]:
+    kept = list({count: i for i, count in enumerate(counts)}.values())
+    return [counts[i] for i in kept], [values[i] for i in kept], None if times is None else [times[i] for i in kept]
+
+
+def _fields(record: dict[str, Any]) -> list[tuple[str, float]]:
+    rate = record.get("learning_rate")
+    rates = {f"learning_rate/{group}": one for group, one in rate.items()} if isinstance(rate, dict) else {"learning_rate": rate}
+    found = [(name, _number(value)) for name, value in rates.items() if name != "learning_rate" or "learning_rate" in record]
+    metrics = ((name, value) for name, value in record.items() if name not in OTHER)
+    return found + [(name, _number(value)) for name, value in metrics if value is None or isinstance(value, int | float)]
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
