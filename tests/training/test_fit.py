@@ -46,8 +46,8 @@ def test_records_are_one_per_update_and_one_per_epoch(plateau_run):
     assert [record["count"] for record in validation] == [UPDATES * (epoch + 1) for epoch in range(6)]
     assert training[UPDATES]["epoch"] == 1.0
     assert [record["epoch"] for record in validation] == [1, 2, 3, 4, 5, 6]
-    assert set(training[0]) == {"count", "epoch", "learning_rate", "loss", "r2"}
-    assert set(validation[0]) == {"count", "epoch", "learning_rate", "val_loss", "val_r2"}
+    assert set(training[0]) == {"count", "epoch", "learning_rate", "loss", "r2", "time"}
+    assert set(validation[0]) == {"count", "epoch", "learning_rate", "val_loss", "val_r2", "time"}
 
 
 def test_recorded_rates_and_decisions_are_those_of_a_simulation_from_the_recorded_metrics(plateau_run):
@@ -98,9 +98,19 @@ def test_same_seed_same_run_whatever_the_dispatches(tmp_path, plateau_run):
     assert other.metrics["val_r2"] != result.metrics["val_r2"]
 
 
-def test_same_seed_same_bytes(tmp_path):
+def test_same_seed_same_records(tmp_path):
     runs = [fit(diabetes, epochs=2, out=tmp_path / name) for name in ("a", "b")]
-    assert (runs[0].path / METRICS).read_bytes() == (runs[1].path / METRICS).read_bytes()
+    first, second = ([{**record, "time": None} for record in RunDirectory(run.path).read_lines(METRICS)] for run in runs)
+    assert first == second
+
+
+def test_records_tell_the_time_since_the_start(plateau_run):
+    _, result = plateau_run
+    times = [record["time"] for record in RunDirectory(result.path).read_lines(METRICS)]
+    assert times == sorted(times)
+    assert times[0] > 0
+    assert times[-1] < result.seconds
+    assert len(set(times)) == len(times)
 
 
 def test_training_learns(plateau_run):

@@ -106,7 +106,7 @@ class _Run:
         self.warnings: list[str] = []
 
     def go(self, folder: RunDirectory | None, interrupt: Interrupt) -> Result:
-        started = time.perf_counter()
+        self.started = time.perf_counter()
         self.watcher.begin(self.plan)
         if folder:
             self.folder = folder
@@ -116,7 +116,7 @@ class _Run:
         while reason is None and self.epochs < self.plan.epochs:
             reason = self._epoch(interrupt)
         reason = reason or ("the only epoch is over" if self.plan.epochs == 1 else f"all {self.plan.epochs} epochs are over")
-        return self._finish(reason, interrupt.requested, time.perf_counter() - started)
+        return self._finish(reason, interrupt.requested, self._seconds())
 
     def _epoch(self, interrupt: Interrupt) -> str | None:
         """Train and validate once; return why to stop, or None."""
@@ -138,13 +138,15 @@ class _Run:
 
     def _dispatch(self, batches: Any) -> np.ndarray:
         """Make the updates of one chunk, tell what they left, and return their losses."""
-        before = jax.device_get(self._control())
+        before, began = jax.device_get(self._control()), self._seconds()
         state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), batches)
         nnx.update((self.model, self.optimizer), state)
         trace: Trace = jax.device_get(device_trace)
+        done = np.linspace(began, self._seconds(), len(trace.learning_rate) + 1)[1:]  # when each was; only the last one's time is known
         records = [
             {"count": self.count + i, "epoch": (self.count + i) / self.plan.updates_per_epoch, "learning_rate": self._named(rate)}
             | {name: plain(values[i]) for name, values in trace.metrics.items()}
+            | {"time": round(done[i], 6)}
             for i, rate in enumerate(trace.learning_rate)
         ]
         self.count += len(records)
@@ -160,7 +162,8 @@ class _Run:
         before = self._control()
         if set(monitored(self.plan.learning_rate)) & set(self.metrics):
             self.optimizer.observe(**self.metrics)
-        self._write(METRICS, [{"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}])
+        record = {"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}
+        self._write(METRICS, [record | {"time": round(self._seconds(), 6)}])
         name, direction = self.plan.task.goal
         value = self.metrics[name]
         better = not self.best or (value < self.best[name] if direction == "min" else value > self.best[name])
@@ -168,6 +171,10 @@ class _Run:
             self.best = {name: value, "epoch": self.epochs}
         self.watcher.validated(self.epochs, self.metrics, self.learning_rate)
         self._decide(decisions(before, self._control()))
+
+    def _seconds(self) -> float:
+        """Return how long the run goes on already."""
+        return time.perf_counter() - self.started
 
     def _control(self) -> ControlState:
         """Return the control's state without the optimizer's own, which is large and stays on the device."""
