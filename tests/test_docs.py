@@ -11,6 +11,7 @@ import rheostax
 import rheostax.compat.keras
 import rheostax.compat.timm
 import rheostax.compat.torch
+import rheostax.expressions
 import rheostax.plot
 import rheostax.record
 import rheostax.training
@@ -21,7 +22,16 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
 
 @pytest.mark.parametrize(
     "module",
-    [rheostax, rheostax.training, rheostax.record, rheostax.plot, rheostax.compat.keras, rheostax.compat.timm, rheostax.compat.torch],
+    [
+        rheostax,
+        rheostax.expressions,
+        rheostax.training,
+        rheostax.record,
+        rheostax.plot,
+        rheostax.compat.keras,
+        rheostax.compat.timm,
+        rheostax.compat.torch,
+    ],
     ids=lambda module: module.__name__,
 )
 def test_the_reference_has_every_public_name(module):

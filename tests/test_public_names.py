@@ -22,8 +22,9 @@ NAMES = {
     "to see": ["describe", "learning_rate", "observe", "should_stop", "simulate"],
     "runs": ["RunLog", "read_run"],
     "recipes": ["recipes"],
+    "text": ["parse"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],
-    "errors": ["ArgumentError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"],
+    "errors": ["ArgumentError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"],
     "version": ["__version__"],
 }
 

@@ -149,7 +149,7 @@ def test_a_wrapped_function_must_be_callable():
         (rx.Warmup(5).clip(max_value=0.5), "Warmup(steps=5).clip(max_value=0.5)"),
         (rx.Warmup(5).clip(), "Warmup(steps=5).clip()"),
         (rx.ReduceOnPlateau(patience=3, mode="max"), "ReduceOnPlateau(mode='max', patience=3)"),
-        (rx.ReduceOnPlateau(rtol=np.float32(1e-4)), "ReduceOnPlateau()"),
+        (rx.ReduceOnPlateau(rtol=np.float32(1e-4)), "ReduceOnPlateau(rtol=9.999999747378752e-05)"),  # what it was given, exactly
         (rx.Join([rx.Warmup(5), 0.1], [5]), "Join([Warmup(steps=5), Constant(value=0.1)], boundaries=[5])"),
         (rx.Groups({"a/*": 0.5, "b": None}, rest=rx.Warmup(2)), "Groups({'a/*': 0.5, 'b': None}, rest=Warmup(steps=2))"),
         (rx.Groups({"a/*": 0.5}), "Groups({'a/*': 0.5})"),

@@ -12,7 +12,8 @@ from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learn
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
-from rheostax.errors import ArgumentError, GroupError, RheostaxError, RheostaxWarning, StateError, UnknownMetricError
+from rheostax.errors import ArgumentError, ExpressionError, GroupError, RheostaxError, RheostaxWarning, StateError, UnknownMetricError
+from rheostax.expressions import parse
 from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
@@ -60,6 +61,7 @@ __all__ = [
     "Cyclic",
     "Duration",
     "Exponential",
+    "ExpressionError",
     "Extended",
     "Greedy",
     "GroupError",
@@ -106,6 +108,7 @@ __all__ = [
     "learning_rate",
     "node",
     "observe",
+    "parse",
     "read_run",
     "recipes",
     "reduce_on_plateau",

@@ -86,7 +86,7 @@ def number(
         below = single < high if high_open else single <= high
         if not np.all(above & below & np.isfinite(single)):
             raise _fail(node, field, rule, value, advice)
-        value = float(value) if np.ndim(value) == 0 else jnp.asarray(value, jnp.float32)
+        value = float(value) + 0.0 if np.ndim(value) == 0 else jnp.asarray(value, jnp.float32)  # 0.0, not -0.0
     _set(node, field, value)
 
 
@@ -155,7 +155,7 @@ def each_number(node: Any, field: str, *, low: float = 0.0) -> None:
     with np.errstate(over="ignore"):
         if not all(np.ndim(v) == 0 and np.isfinite(np.float32(v)) and v >= low for v in known):
             raise _fail(node, field, rule, values)
-    _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else float(value) for value in values))
+    _set(node, field, tuple(value if isinstance(value, jax.core.Tracer) else float(value) + 0.0 for value in values))
 
 
 def one_fewer(node: Any, field: str, than: str) -> None:

@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from rheostax.errors import ArgumentError
 
 __all__ = ["UNITS", "Duration", "Steps", "as_duration", "parse"]
@@ -63,9 +65,8 @@ class Duration:
         raise ArgumentError(f"{self!r} is not counted in updates yet: rx.resolve(rate, {UNITS[self.unit][1][-1]}=...).")
 
     def __str__(self) -> str:
-        plain, scientific = f"{self.value:.15g}", f"{self.value:.14e}"
-        digits, _, exponent = scientific.partition("e")
-        short = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+        plain = repr(float(self.value)).removesuffix(".0").replace("e+", "e")  # the fewest digits that give the number back
+        short = np.format_float_scientific(float(self.value), trim="-", exp_digits=1).replace("e+", "e")
         return (short if self.value >= 1e5 and len(short) < len(plain) else plain) + self.unit
 
     def __repr__(self) -> str:
@@ -74,7 +75,7 @@ class Duration:
 
 def parse(text: str) -> Duration | None:
     """Return the duration that a text such as "10ep" or "1.5e9tok" stands for, or None if it stands for none."""
-    found = re.fullmatch(rf"\s*(\d+(?:_\d+)*\.?\d*(?:[eE][+-]?\d+)?)\s*({'|'.join(UNITS)})\s*", text)
+    found = re.fullmatch(rf"\s*(\d+(?:_\d+)*(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*({'|'.join(UNITS)})\s*", text)
     return Duration(float(found[1]), found[2]) if found else None
 
 

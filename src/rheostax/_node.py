@@ -123,11 +123,11 @@ def _repr(value: Any) -> str:
 
 
 def same(content: Any, default: Any) -> bool:
-    """Tell whether a hyperparameter, as a Python number or as the float32 in a state, is the default."""
+    """Tell whether a hyperparameter is the default: a Python number exactly, the float32 in a state as such."""
     if isinstance(content, jax.core.Tracer) or np.ndim(content) > 0:
         return False
-    if isinstance(default, float) and content is not None:
-        return bool(np.float32(content) == np.float32(default))
+    if isinstance(default, float) and content is not None and not isinstance(content, float):
+        return bool(np.float32(content) == np.float32(default))  # as it is in a state
     return bool(content == default)
 
 

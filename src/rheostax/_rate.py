@@ -15,6 +15,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeAlias
@@ -210,7 +211,8 @@ class Product(LearningRate):
     factors: tuple[LearningRate, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factors", tuple(as_learning_rate(factor) for factor in self.factors))
+        factors = (_factors(as_learning_rate(factor)) for factor in self.factors)
+        object.__setattr__(self, "factors", tuple(itertools.chain.from_iterable(factors)))  # flat, as it is written
 
     def children(self) -> tuple[LearningRate, ...]:
         return self.factors

@@ -4,7 +4,7 @@ Everything here derives from `RheostaxError`, so that a program (the command lin
 deserves one clear line, from a bug, which deserves its stack trace.
 """
 
-__all__ = ["ArgumentError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"]
+__all__ = ["ArgumentError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"]
 
 
 class RheostaxError(Exception):
@@ -13,6 +13,31 @@ class RheostaxError(Exception):
 
 class ArgumentError(RheostaxError, ValueError):
     """Report an argument that breaks a rule; the message quotes the argument, the rule and the value."""
+
+
+class ExpressionError(ArgumentError):
+    """Report a text, or JSON or YAML, that isn't a learning rate; where there is a text, the message points at the place.
+
+    Args:
+        reason: What is wrong, and what was expected.
+        text: The text, if there is one.
+        at: Where in it the mistake is.
+    """
+
+    def __init__(self, reason: str, text: str | None = None, at: int = 0) -> None:
+        self.reason = reason if len(reason) <= 800 else f"{reason[:500]} ... {reason[-200:]}"
+        self.text, self.at = text, at
+        super().__init__(self.reason)
+
+    def __str__(self) -> str:
+        if self.text is None:
+            return self.reason
+        begin = self.text.rfind("\n", 0, self.at) + 1
+        line = self.text[begin:].split("\n", 1)[0]
+        left = max(self.at - begin - 70, 0)  # of a long line, what is around the place
+        shown = "".join(character if character.isprintable() else " " for character in line[left : left + 110])
+        dots = "..." if left else ""
+        return f"{self.reason}\n  {dots}{shown}{'...' if len(line) > left + 110 else ''}\n  {' ' * (self.at - begin - left + len(dots))}^"
 
 
 class UnknownMetricError(RheostaxError, ValueError):

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from rheostax._extras import load
-from rheostax.errors import RheostaxError
+from rheostax.errors import ExpressionError, RheostaxError
 
 __all__ = ["main"]
 
@@ -29,5 +29,7 @@ def main() -> None:
 
         app()
     except RheostaxError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        # One line, but for an expression, where the second and third line point at the place.
+        words = str(error) if isinstance(error, ExpressionError) else " ".join(str(error).split())
+        sys.stderr.write(f"error: {words}\n")
         sys.exit(2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rheostax import _check
 from rheostax._check import INT32_MAX
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
@@ -32,7 +34,7 @@ def length_factor(where: str, argument: str, value: Any) -> float:
 
 @node
 class Cycles(Schedule):
-    """Decay again and again; the checks are made by the functions that return it.
+    """Decay again and again; the functions that return it check their arguments under the peers' names.
 
     Cycle i = 0, 1, ... begins at `period * (1 + length_factor + ... + length_factor ** (i - 1))` and is `length_factor ** i`
     periods long, both real numbers. With d, the part of its cycle that is done, the value is
@@ -53,6 +55,22 @@ class Cycles(Schedule):
     power: float = 1.0
     lower: float = -7.0
     upper: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in ("init_value", "end_value"):
+            _check.number(self, name)
+        _check.duration(self, "period")
+        object.__setattr__(self, "length_factor", length_factor("Cycles", "length_factor", self.length_factor))
+        for name in ("peak_factor", "amplitude_factor"):
+            _check.number(self, name, high=1.0, low_open=True, high_open=False)
+        if self.limit is not None:
+            _check.whole(self, "limit")
+        _check.choice(self, "shape", ("cosine", "polynomial", "tanh"))
+        if self.k_decay is not None:
+            _check.number(self, "k_decay", low_open=True)
+        _check.number(self, "power", low_open=True)
+        for name in ("lower", "upper"):
+            _check.number(self, name, low=-math.inf)
 
     @property
     def _weights(self) -> Weights:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from rheostax import _check
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._rate import Schedule
@@ -24,6 +25,12 @@ class CyclePolynomial(Schedule):
     power: float
     transition_steps: Steps = duration()
 
+    def __post_init__(self) -> None:
+        _check.number(self, "init_value")
+        _check.number(self, "end_value")
+        _check.number(self, "power", low_open=True)
+        _check.duration(self, "transition_steps")
+
     def at(self, count: jax.Array) -> TwoFloat:
         start, end, steps = TwoFloat.of(self.init_value), TwoFloat.of(self.end_value), jnp.int32(self.transition_steps)
         missing = jnp.where(count % steps > 0, steps - count % steps, 0)  # counts to the next multiple
@@ -41,6 +48,12 @@ class InverseTime(Schedule):
     transition_steps: Steps = duration()
     decay_rate: float
     staircase: bool = static(default=False)
+
+    def __post_init__(self) -> None:
+        _check.number(self, "init_value")
+        _check.duration(self, "transition_steps")
+        _check.number(self, "decay_rate")
+        _check.choice(self, "staircase", (True, False))
 
     def at(self, count: jax.Array) -> TwoFloat:
         steps = jnp.int32(self.transition_steps)

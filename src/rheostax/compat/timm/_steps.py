@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rheostax import _check
 from rheostax._check import INT32_MAX
 from rheostax._duration import Duration, as_duration
 from rheostax._node import node
@@ -36,6 +37,12 @@ class BrokenStep(Schedule):
     counts: int
     cuts: int
     late: int
+
+    def __post_init__(self) -> None:
+        _check.number(self, "factor", low_open=True)
+        _check.whole(self, "counts")
+        _check.whole(self, "cuts")
+        _check.whole(self, "late", low=0)
 
     def at(self, count: jax.Array) -> TwoFloat:
         counts, cuts = jnp.int32(self.counts), jnp.int32(self.cuts)
