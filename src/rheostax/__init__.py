@@ -19,6 +19,7 @@ from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
 from rheostax.record.read import RunLog, read_run
+from rheostax.replay import Replay, replay
 from rheostax.schedules import (
     Clock,
     Constant,
@@ -84,6 +85,7 @@ __all__ = [
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
     "Repeat",
+    "Replay",
     "RestartOnPlateau",
     "Rex",
     "RheostaxError",
@@ -112,6 +114,7 @@ __all__ = [
     "read_run",
     "recipes",
     "reduce_on_plateau",
+    "replay",
     "reset_learning_rate",
     "resolve",
     "scale_learning_rate",

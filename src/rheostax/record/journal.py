@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import Body, ControlState
+from rheostax._rate import LearningRate
 from rheostax._words import plain, say
 from rheostax.groups import group_names
 from rheostax.policies._policy import policies
 
-__all__ = ["Decision", "Rates", "decisions", "decisions_of"]
+__all__ = ["Decision", "Rates", "decisions", "decisions_of", "moves"]
 
 Rates = float | dict[str, float]
 
@@ -84,21 +85,29 @@ def decisions_of(before: ControlState, floats: Any, ints: Any) -> list[Decision]
 
 
 def _compare(before: Body, after: Body) -> list[Decision]:
+    found = moves(before.rate, before.observed, after.observed, int(before.count), 0.0, 0.0)
+    if not found:
+        return []
+    old, new = _rate(after._replace(observed=before.observed), before.count), _rate(after, before.count)
+    return [dataclasses.replace(one, old_learning_rate=old, new_learning_rate=new) for one in found]
+
+
+def moves(rate: LearningRate, before: Any, after: Any, count: int, old_rate: Rates, new_rate: Rates) -> list[Decision]:
+    """Return what the policies of an expression decided between two of its states, whose rates are known."""
     found = []
-    pairs = zip(policies(before.rate, before.observed), policies(after.rate, after.observed), strict=True)
-    for (policy, old), (_, new) in pairs:
+    for (policy, old), (_, new) in zip(policies(rate, before), policies(rate, after), strict=True):
         if np.array_equal(policy.signal(old.own), policy.signal(new.own)):
             continue
         best = getattr(old.own, "best_value", None)
         found.append(
             Decision(
-                count=int(before.count),
+                count=count,
                 policy=repr(policy),
                 metric=policy.monitor,
                 value=plain(new.last),
                 best=None if best is None or not np.isfinite(best) else plain(best),
-                old_learning_rate=_rate(after._replace(observed=before.observed), before.count),
-                new_learning_rate=_rate(after, before.count),
+                old_learning_rate=old_rate,
+                new_learning_rate=new_rate,
                 why=policy.explain(old.own, new.own, float(new.last)),
             )
         )
