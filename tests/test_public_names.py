@@ -20,7 +20,7 @@ NAMES = {
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "should_stop", "simulate"],
-    "runs": ["RunLog", "read_run"],
+    "runs": ["Replay", "RunLog", "read_run", "replay"],
     "recipes": ["recipes"],
     "text": ["parse"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],

@@ -79,3 +79,33 @@ def recipes(
         return
     found = show(name, variant=variant, total_steps=total_steps, picture=plot)
     typer.echo(json.dumps(found) if as_json else words(found))
+
+
+@app.command()
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run directory, CSV, JSON Lines or TensorBoard event file, or a folder with one.")],
+    rule: Annotated[
+        str | None, typer.Option("--with", help="The rule, such as '0.1 * ReduceOnPlateau(patience=[2, 5])'; the run's own by default.")
+    ] = None,
+    monitor: Annotated[list[str] | None, typer.Option(help="The run's metric to feed; NAME=METRIC for one of several.")] = None,
+    total_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the run; what it made by default.")] = None,
+    steps_per_epoch: Annotated[float | None, typer.Option(help="Updates of an epoch, for durations such as 10ep.")] = None,
+    count: Annotated[str | None, typer.Option(help="The column of a table that counts the updates.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="The column of a table with the rate.")] = None,
+    name: Annotated[str | None, typer.Option("--run", help="Which run of an export of Weights & Biases.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw a picture into this PNG or SVG file.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the decisions of every setting of a grid.")] = False,
+    most: Annotated[int, typer.Option(min=0, help="Decisions that are told per setting, at most.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Show what another rule would have decided on a run's observations: rheostax replay RUN --with 'ReduceOnPlateau(patience=3)'.
+
+    Lists make a grid. It replays decisions, not the losses that would have followed.
+    """
+    from rheostax.cli import replay as work  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    columns = {"count": count, "learning_rate": learning_rate, "run": name}
+    found = work.run(run, rule, monitor=monitor or [], total_steps=total_steps, steps_per_epoch=steps_per_epoch, **columns)
+    if plot is not None:
+        work.draw(found, plot)
+    typer.echo(json.dumps(work.to_json(found, most=most)) if as_json else work.words(found, verbose=verbose, most=most))

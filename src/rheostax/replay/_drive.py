@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 
 from rheostax.replay._moments import Moments
 from rheostax.replay._result import Decided
-from rheostax.replay._scan import Family, advance, moved, rates_at, rates_of_pairs
+from rheostax.replay._scan import Family, advance, moved, rates_at
 
 __all__ = ["Outcome", "drive", "inputs_of"]
 
 NUMBERS = 1 << 20  # moments times settings of a chunk
 LONGEST = 1 << 14  # moments of a chunk
-PAIRS = 1 << 10  # decisions whose rates are computed together
+TOGETHER = 1 << 10  # counts at which rates are computed in one dispatch
 KEPT = 1 << 22  # so many rates in all are kept; of more, some evenly spaced ones
 POINTS = 2_000  # so many
 
@@ -35,7 +36,8 @@ class Outcome:
 def drive(family: Family, settings: int, moments: Moments, updates: int) -> Outcome:
     """Let every setting of a family observe every moment, and find its rates and when it decided something."""
     length = chunk_length(settings, len(moments))
-    rates, found = _Rates(family, updates, settings, length), _Decisions(family, settings)
+    block = min(TOGETHER, 1 << max(updates - 1, 1).bit_length())
+    rates, found = _Rates(family, updates, settings, block), _Decisions(family, settings, block)
     begins = list(range(0, max(len(moments), 1), length))
     for begin, before, states in _chunks(family, moments, begins, length):
         part = [np.concatenate([np.asarray(old)[None], np.asarray(new)]) for old, new in zip(before, states, strict=True)]
@@ -54,6 +56,7 @@ def chunk_length(settings: int, moments: int) -> int:
 
 def inputs_of(moments: Moments, begin: int, length: int) -> Any:
     """Return the inputs of a chunk, the last one filled up: what follows the last moment is never looked at."""
+
     def part(values: np.ndarray) -> np.ndarray:
         chunk = values[begin : begin + length]
         return np.concatenate([chunk, np.zeros(length - len(chunk), chunk.dtype)])
@@ -69,35 +72,34 @@ def _chunks(family: Family, moments: Moments, begins: list[int], length: int) ->
     if not len(moments):
         yield 0, [family.start[i] for i in family.read], [np.asarray(family.start[i])[:0, None] for i in family.read]
         return
-    state, waiting = family.start, None
+    state, waiting = family.start, list[tuple[int, Any, Any]]()
     for begin in begins:
         before = [state[i] for i in family.read]
         state, states = advance(family.rate, state, inputs_of(moments, begin, length), moments.patterns, family.read)
-        if waiting:
-            yield waiting
-        waiting = begin, before, states
-    yield waiting
+        yield from waiting
+        waiting = [(begin, before, states)]
+    yield from waiting
 
 
 class _Rates:
     """The rates of all updates: their sum, the last ones, and as many as are kept."""
 
-    def __init__(self, family: Family, updates: int, settings: int, length: int) -> None:
-        self.family, self.updates, self.length = family, updates, length
+    def __init__(self, family: Family, updates: int, settings: int, block: int) -> None:
+        self.family, self.updates, self.block = family, updates, block
         few = updates * settings <= KEPT
         self.kept = np.arange(updates) if few else np.unique(np.linspace(0, updates - 1, POINTS).astype(np.int64))
-        self.done, self.parts, self.total, self.last = 0, [], 0.0, None
+        self.done, self.parts = 0, list[np.ndarray]()
+        self.total: Any = 0.0
+        self.last: Any = None
 
     def look(self, states: list[np.ndarray], counts: np.ndarray, end: int) -> None:
         """Evaluate the rates from where the last chunk ended up to `end`, which is evaluated with the next one."""
-        size = min(self.length, 1 << max(self.updates - 1, 1).bit_length())
-        for begin in range(self.done, min(end, self.updates), size):
-            number = min(size, min(end, self.updates) - begin)
-            wanted = np.minimum(np.arange(begin, begin + size), begin + number - 1)
+        last = min(end, self.updates)
+        for begin in range(self.done, last, self.block):
+            wanted = np.arange(begin, min(begin + self.block, last))
             which = np.searchsorted(counts, wanted, side="right")
-            values = np.asarray(rates_at(self.family.rate, self.family.start, states, which, wanted.astype(np.int32), self.family.read))
-            self._take(begin, values[:number])
-        self.done = max(self.done, min(end, self.updates))
+            self._take(begin, _evaluate(self.family, states, which, wanted, self.block))
+        self.done = max(self.done, last)
 
     def _take(self, begin: int, values: np.ndarray) -> None:
         if np.isnan(values).any():  # a foreign schedule gave no rate: the one before stays in effect
@@ -108,7 +110,6 @@ class _Rates:
         self.parts.append(values[self.kept[first:after] - begin])
 
     def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        assert self.last is not None
         return self.kept, np.concatenate(self.parts), self.last, np.asarray(self.total)
 
 
@@ -118,26 +119,32 @@ def _filled(values: np.ndarray, before: np.ndarray) -> np.ndarray:
     return np.take_along_axis(whole, np.maximum.accumulate(places, axis=0), axis=0)[1:]
 
 
+def _evaluate(family: Family, states: list[np.ndarray], which: np.ndarray, counts: np.ndarray, block: int) -> np.ndarray:
+    """Return the rates of all settings at some counts, each with the states of its number; filled up, to compile one shape."""
+    number, missing = len(counts), (0, block - len(counts))
+    filled = np.pad(which, missing), np.pad(counts, missing).astype(np.int32)
+    return np.asarray(rates_at(family.rate, family.start, states, *filled, family.read))[:number]
+
+
 class _Decisions:
     """The moments at which each setting decided something, with the rates before and after."""
 
-    def __init__(self, family: Family, settings: int) -> None:
-        self.family, self.settings = family, settings
+    def __init__(self, family: Family, settings: int, block: int) -> None:
+        self.family, self.settings, self.block = family, settings, block
         self.found: list[tuple[np.ndarray, ...]] = []
 
     def look(self, states: list[np.ndarray], counts: np.ndarray, begin: int) -> None:
         """Find the decisions of a chunk."""
         if not len(counts):
             return
-        any_policy = np.asarray(moved(self.family.rate, self.family.start, states, self.family.read)).any(axis=0)
-        places, settings = np.nonzero(any_policy[: len(counts)])
-        for first in range(0, len(places), PAIRS):
-            pair = places[first : first + PAIRS], settings[first : first + PAIRS]
-            full = [np.concatenate([one, np.zeros(PAIRS - len(one), one.dtype)]) for one in pair]  # one shape to compile
-            when = counts[full[0]]
-            old, new = rates_of_pairs(self.family.rate, self.family.start, states, tuple(full), when, self.family.read)
-            number = len(pair[0])
-            self.found.append((pair[0] + begin, pair[1], np.asarray(old)[:number], np.asarray(new)[:number]))
+        by_policy = np.asarray(moved(self.family.rate, self.family.start, states, self.family.read))
+        any_policy = np.any(by_policy[:, : len(counts)], axis=0)
+        eventful = np.flatnonzero(any_policy.any(axis=1))
+        for first in range(0, len(eventful), self.block):
+            at = eventful[first : first + self.block]
+            places, settings = np.nonzero(any_policy[at])
+            old, new = (_evaluate(self.family, states, at + after, counts[at], self.block)[places, settings] for after in (0, 1))
+            self.found.append((at[places] + begin, settings, np.nan_to_num(old), np.nan_to_num(new)))  # as in the journal
 
     def result(self, moments: Moments) -> list[Decided]:
         if not self.found:
@@ -146,5 +153,5 @@ class _Decisions:
         places, settings, old, new = (np.concatenate(parts) for parts in zip(*self.found, strict=True))
         order = np.argsort(settings, kind="stable")
         ends = np.searchsorted(settings[order], np.arange(self.settings + 1))
-        mine = [order[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        mine = [order[a:b] for a, b in itertools.pairwise(ends)]
         return [Decided(places[one], moments.count[places[one]].astype(np.int64), old[one], new[one]) for one in mine]

@@ -11,17 +11,19 @@ import jax
 import numpy as np
 
 from rheostax._control_state import monitored
-from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive, lower
+from rheostax._rate import LearningRate, Product, RateLike, as_learning_rate, is_reactive, lower, walk
 from rheostax._twofloat import lift_numbers
-from rheostax._words import counted, plain
+from rheostax._words import plain
 from rheostax.errors import ArgumentError, RunError
+from rheostax.expressions import parse, parse_grid
 from rheostax.groups import group_names
+from rheostax.policies import PlateauRate, Policy
 from rheostax.record.journal import Decision, Rates, moves
 from rheostax.record.read import RunLog, read_run
 from rheostax.replay._drive import chunk_length, drive, inputs_of
 from rheostax.replay._moments import Moments, find_metrics
 from rheostax.replay._result import Replay, Replayed
-from rheostax.replay._scan import every_state, stack
+from rheostax.replay._scan import advance, stack
 from rheostax.units import resolve
 
 __all__ = ["replay"]
@@ -35,7 +37,7 @@ def replay(
     total_steps: int | None = None,
     steps_per_epoch: float | None = None,
 ) -> Replay:
-    """Feed the observations of a finished run to another rule, and see what it would have decided, and when.
+    r"""Feed the observations of a finished run to another rule, and see what it would have decided, and when.
 
     Each observation is told at the count at which it was made; at one count those by name come before "value", as in
     training. It replays decisions, not losses: the metrics are those of the run with the rates that it had, and would have
@@ -62,7 +64,7 @@ def replay(
 
     >>> import pathlib, tempfile, rheostax as rx
     >>> file = pathlib.Path(tempfile.mkdtemp(), "log.csv")
-    >>> _ = file.write_text("step,val_loss\\n10,3.0\\n20,2.0\\n30,2.1\\n40,2.2\\n50,1.9\\n")
+    >>> _ = file.write_text("step,val_loss\n10,3.0\n20,2.0\n30,2.1\n40,2.2\n50,1.9\n")
     >>> found = rx.replay(file, rx.Constant(0.1) * rx.ReduceOnPlateau(monitor="val_loss", patience=2, factor=0.5))
     >>> print(found.decisions[0])
     cut 0.1 -> 0.05 at update 40: val_loss had not improved on 2 by 0.0002 for 2 observations
@@ -70,8 +72,9 @@ def replay(
     log = run if isinstance(run, RunLog) else read_run(run)
     chosen = _settings(log, learning_rate)
     updates = _updates(log, total_steps)
-    size = {"total_steps": total_steps or _planned(log) or updates, "steps_per_epoch": steps_per_epoch or log.config.get("updates_per_epoch")}
-    rates = [(values, resolve(rate, **size)) for values, rate in chosen]
+    length: Any = total_steps or _planned(log) or updates
+    epoch: Any = steps_per_epoch or log.config.get("updates_per_epoch")
+    rates = [(values, resolve(rate, total_steps=length, steps_per_epoch=epoch)) for values, rate in chosen]
     for _, rate in rates:
         _require_reactive(rate)
     names = tuple(dict.fromkeys(name for _, rate in rates for name in monitored(rate)))
@@ -82,6 +85,8 @@ def replay(
         heard = {name: log.series[observed[name]] for name in monitored(mine[0][1]) if name in observed}
         for i, one in zip(places, _replay_family(mine, Moments.of(heard), updates), strict=True):
             settings[i] = one
+    if all(_is_factor(rate) for _, rate in rates):
+        notes.append("the rule has no rate of its own, so what is shown are factors of one; write 3e-4 * ReduceOnPlateau(...) for rates")
     return Replay(log, tuple(one for one in settings if one is not None), observed, updates, (*log.notes, *notes))
 
 
@@ -90,8 +95,6 @@ def _settings(run: RunLog, learning_rate: Any) -> list[tuple[dict[str, Any], Lea
     if learning_rate is None:
         return [({}, _own(run))]
     if isinstance(learning_rate, str):
-        from rheostax.expressions import parse_grid  # noqa: PLC0415  (most replays in Python need no parser)
-
         return parse_grid(learning_rate)
     if not isinstance(learning_rate, list | tuple):
         return [({}, as_learning_rate(learning_rate))]
@@ -102,8 +105,6 @@ def _settings(run: RunLog, learning_rate: Any) -> list[tuple[dict[str, Any], Lea
 
 
 def _own(run: RunLog) -> LearningRate:
-    from rheostax.expressions import parse  # noqa: PLC0415
-
     text = run.config.get("learning_rate")
     if not isinstance(text, str):
         raise RunError(f"{run.path} doesn't tell the rule that it was trained with. Say which to replay: learning_rate=..., or --with.")
@@ -136,6 +137,12 @@ def _require_reactive(rate: LearningRate) -> None:
         )
     if any(np.ndim(leaf) for leaf in jax.tree.leaves(rate)):
         raise ArgumentError(f"replay: {rate!r} has arrays for numbers. For a grid give a list of expressions.")
+
+
+def _is_factor(rate: LearningRate) -> bool:
+    """Tell whether an expression is made of policies alone that change a factor, which begins at 1."""
+    parts = [part for part, _ in walk(rate)]
+    return all(isinstance(part, Product | Policy) and not isinstance(part, PlateauRate) for part in parts)
 
 
 def _families(rates: list[LearningRate]) -> list[list[int]]:
@@ -171,7 +178,7 @@ def _named(names: tuple[str, ...] | None, rates: Any) -> Rates:
 
 @dataclasses.dataclass(frozen=True)
 class _Explain:
-    """Say why one setting decided what it did: it observes everything again, and this time its whole state is looked at."""
+    """Say why one setting decided what it did: it observes everything again by itself, and its whole state is looked at."""
 
     rate: LearningRate
     moments: Moments
@@ -181,15 +188,15 @@ class _Explain:
         decided = one.decided
         wanted = decided.moment[:most]
         length = chunk_length(1, len(self.moments))
-        rate = lower(self.rate)
-        readable = lift_numbers(jax.device_get(rate))  # as in a control's state, from which the journal is written
-        state, treedef = jax.tree.flatten(rate.init())
+        family = stack([self.rate])
+        readable = lift_numbers(jax.device_get(lower(self.rate)))  # as in a control's state, from which the journal is written
+        state, treedef = family.start, jax.tree.structure(self.rate.init())
         found: list[Decision] = []
         for begin in range(0, int(wanted[-1]) + 1 if len(wanted) else 0, length):
             before = state
-            state, states = every_state(rate, before, inputs_of(self.moments, begin, length), self.moments.patterns)
+            state, states = advance(family.rate, before, inputs_of(self.moments, begin, length), self.moments.patterns, family.read)
             here = np.flatnonzero((wanted >= begin) & (wanted < begin + length))
-            history = [np.concatenate([np.asarray(a)[None], np.asarray(b)]) for a, b in zip(before, states, strict=True)] if len(here) else []
+            history = [np.concatenate([a, np.asarray(b)[:, 0]]) for a, b in zip(before, states, strict=True)] if len(here) else []
             for i in here:
                 old, new = (jax.tree.unflatten(treedef, [leaf[wanted[i] - begin + k] for leaf in history]) for k in (0, 1))
                 rates = (_named(self.names, plain(rate[i])) for rate in (decided.old, decided.new))

@@ -54,6 +54,18 @@ class Replayed:
         """Every decision with its reason, earliest first."""
         return self._decisions(self, None)
 
+    def differs_at(self, run: RunLog) -> int | None:
+        """Return the first count at which the rate isn't the one that the run tells, to 6 digits; None where there is none."""
+        columns = self.rates.reshape(len(self.rates), -1).T
+        if len(columns) != len(run.learning_rate):
+            return None
+        first = []
+        for mine, theirs in zip(columns, run.learning_rate.values(), strict=True):
+            counts, here, there = np.intersect1d(self.counts, theirs.count, assume_unique=True, return_indices=True)
+            other = np.flatnonzero(~np.isclose(mine[here], theirs.value[there], rtol=1e-6, atol=0.0, equal_nan=True))
+            first += [int(counts[other[0]])] if len(other) else []
+        return min(first, default=None)
+
     def first_decisions(self, most: int) -> list[Decision]:
         """Return the decisions of the first `most` moments at which there were any."""
         return self._decisions(self, most)

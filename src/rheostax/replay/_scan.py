@@ -20,7 +20,7 @@ from rheostax._twofloat import TwoFloat
 from rheostax.groups import groups_of
 from rheostax.policies._policy import Observed, policies
 
-__all__ = ["Family", "advance", "every_state", "moved", "rates_at", "rates_of_pairs", "stack"]
+__all__ = ["Family", "advance", "moved", "rates_at", "stack"]
 
 Patterns = tuple[tuple[str, ...], ...]
 
@@ -30,7 +30,7 @@ class Family(NamedTuple):
 
     rate: LearningRate  # arrays for numbers: with a leading axis where the settings differ, without where they don't
     start: list[jax.Array]  # the leaves of their states before any observation, [settings, ...]
-    read: tuple[int, ...]  # which of those leaves rates and decisions are read from
+    read: tuple[int, ...]  # which of those leaves leave the scan: those that rates and decisions are read from
 
 
 def stack(rates: list[LearningRate]) -> Family:
@@ -39,7 +39,9 @@ def stack(rates: list[LearningRate]) -> Family:
     numbers = [column[0] if len(set(column)) == 1 else _column(column) for column in columns]
     rate: LearningRate = lower(jax.tree.unflatten(jax.tree.structure(rates[0]), numbers))
     states = jax.vmap(lambda rate: rate.init(), in_axes=(_axes(rate),), axis_size=len(rates))(rate)
-    return Family(rate, jax.tree.leaves(states), _leaves_read(lower(rates[0])))
+    leaves = jax.tree.leaves(states)
+    # Of a single setting everything is read: it costs little, and its decisions can be explained without another scan.
+    return Family(rate, leaves, tuple(range(len(leaves))) if len(rates) == 1 else _leaves_read(lower(rates[0])))
 
 
 def _column(values: tuple[float, ...]) -> Any:
@@ -80,12 +82,12 @@ def _effective(rate: LearningRate, state: Any, count: jax.Array) -> jax.Array:
     return Body(count, jnp.int32(0), manual, state, rate).effective(jnp.float32(jnp.nan))[0]
 
 
-def _still(new: Any, old: Any) -> Any:
-    """Return the new state with the counters of the old one, which decide nothing: what never changes costs nothing in a scan."""
+def _lean(new: Any, old: Any) -> Any:
+    """Return the new state with what decides nothing as it was: what never changes costs nothing in a scan."""
     if isinstance(new, Observed):
-        children = tuple(_still(a, b) for a, b in zip(new.children, old.children, strict=True))
+        children = tuple(_lean(a, b) for a, b in zip(new.children, old.children, strict=True))
         return new._replace(observations=old.observations, nonfinite=old.nonfinite, last=old.last, children=children)
-    return tuple(_still(a, b) for a, b in zip(new, old, strict=True)) if type(new) is tuple else new
+    return tuple(_lean(a, b) for a, b in zip(new, old, strict=True)) if type(new) is tuple else new
 
 
 def _tell(rate: LearningRate, state: Any, inputs: tuple[Any, ...], patterns: Patterns) -> Any:
@@ -107,22 +109,11 @@ def advance(rate: LearningRate, start: list[jax.Array], inputs: Any, patterns: P
     def step(leaves: list[jax.Array], moment: Any) -> tuple[list[jax.Array], list[jax.Array]]:
         def one(rate: LearningRate, leaves: list[jax.Array]) -> list[jax.Array]:
             state = jax.tree.unflatten(treedef, leaves)
-            return jax.tree.leaves(_still(_tell(rate, state, moment, patterns), state))
+            told = _tell(rate, state, moment, patterns)
+            return jax.tree.leaves(_lean(told, state) if len(read) < len(start) else told)
 
         leaves = jax.vmap(one, in_axes=(_axes(rate), 0))(rate, leaves)
         return leaves, [leaves[i] for i in read]
-
-    return jax.lax.scan(step, start, inputs)
-
-
-@functools.partial(jax.jit, static_argnames="patterns")
-def every_state(rate: LearningRate, start: list[jax.Array], inputs: Any, patterns: Patterns) -> Any:
-    """Scan a chunk of moments for one setting: return the whole state after each, every leaf `[moments, ...]`."""
-    treedef = _structure(rate)
-
-    def step(leaves: list[jax.Array], moment: Any) -> tuple[list[jax.Array], list[jax.Array]]:
-        leaves = jax.tree.leaves(_tell(rate, jax.tree.unflatten(treedef, leaves), moment, patterns))
-        return leaves, leaves
 
     return jax.lax.scan(step, start, inputs)
 
@@ -149,7 +140,9 @@ def moved(rate: LearningRate, start: list[jax.Array], states: list[jax.Array], r
 
 
 @functools.partial(jax.jit, static_argnames="read")
-def rates_at(rate: LearningRate, start: list[jax.Array], states: list[jax.Array], which: Any, counts: Any, read: tuple[int, ...]) -> jax.Array:
+def rates_at(
+    rate: LearningRate, start: list[jax.Array], states: list[jax.Array], which: Any, counts: Any, read: tuple[int, ...]
+) -> jax.Array:
     """Return the rates at counts, `[counts, settings]` or `[counts, settings, groups]`, each with the state of its number."""
     treedef = _structure(rate)
 
@@ -158,19 +151,3 @@ def rates_at(rate: LearningRate, start: list[jax.Array], states: list[jax.Array]
 
     over_settings = jax.vmap(one, in_axes=(_axes(rate), 0, 0, None))
     return jax.vmap(over_settings, in_axes=(None, None, 0, 0))(rate, start, [leaf[which] for leaf in states], counts)
-
-
-@functools.partial(jax.jit, static_argnames="read")
-def rates_of_pairs(rate: LearningRate, start: list[jax.Array], states: list[jax.Array], pairs: Any, counts: Any, read: tuple[int, ...]) -> Any:
-    """Return the rates before and after the moments at which something was decided: for pairs of a moment and a setting."""
-    treedef = _structure(rate)
-    moments, settings = pairs
-    mine = jax.tree.map(lambda leaf: leaf[settings] if jnp.ndim(leaf) else leaf, rate)
-
-    def one(rate: LearningRate, start: list[jax.Array], leaves: list[jax.Array], count: jax.Array) -> jax.Array:
-        value = _effective(rate, _whole(start, read, leaves, treedef), count)
-        return jnp.where(jnp.isnan(value), 0.0, value)
-
-    both = jax.vmap(one, in_axes=(_axes(mine), 0, 0, 0))
-    starts = [leaf[settings] for leaf in start]
-    return [both(mine, starts, [leaf[moments + after, settings] for leaf in states], counts) for after in (0, 1)]
