@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import compile_time, import_time, memory, scanned_loop, traces, update_jax, update_nnx
+from benchmarks import compile_time, import_time, memory, recording, scanned_loop, traces, update_jax, update_nnx
 from benchmarks._machine import machine
 from benchmarks._report import show, summary
 
@@ -15,6 +15,7 @@ TOPICS = {
     "nnx": update_nnx,
     "jax": update_jax,
     "scan": scanned_loop,
+    "record": recording,
     "traces": traces,
     "compile": compile_time,
     "import": import_time,

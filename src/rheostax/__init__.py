@@ -19,6 +19,7 @@ from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
 from rheostax.record.read import RunLog, read_run
+from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
 from rheostax.schedules import (
     Clock,
@@ -82,6 +83,7 @@ __all__ = [
     "Policy",
     "Polynomial",
     "Power",
+    "Recorder",
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
     "Repeat",

@@ -186,6 +186,16 @@ def _(optimizer: Optimizer) -> Any:
     return _unite(values, optimizer.rest.get_raw_value()[1])
 
 
+@_state.held.register(nnx.Optimizer)
+def _(optimizer: nnx.Optimizer[Any]) -> Any:
+    return optimizer.opt_state
+
+
+@_state.held.register(Optimizer)
+def _(optimizer: Optimizer) -> Any:
+    return optimizer.rest.get_raw_value()[1]
+
+
 @_state.apply.register(nnx.Optimizer)
 def _(optimizer: nnx.Optimizer[Any], change: Callable[[str, ControlState], ControlState]) -> Any:
     new = _state.apply(_state.opt_state(optimizer), change)

@@ -22,7 +22,7 @@ from rheostax.errors import ArgumentError, StateError
 from rheostax.policies._policy import policies
 from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["apply", "controls", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run", "should_stop"]
+__all__ = ["apply", "controls", "held", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run", "should_stop"]
 
 
 def controls(tree: Any) -> dict[str, ControlState]:
@@ -81,6 +81,12 @@ def apply(x: Any, change: Callable[[str, ControlState], ControlState]) -> Any:
 @functools.singledispatch
 def opt_state(x: Any) -> Any:
     """Return the optax state that `x` is or holds."""
+    return x
+
+
+@functools.singledispatch
+def held(x: Any) -> Any:
+    """Return the tree in which the controls of `x` lie, as it is: nothing is copied, and what holds their arrays may be Variables."""
     return x
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.__main__ import TOPICS, main
 
-RELATIVE = {"nnx", "jax", "compile"}  # topics whose first row is the reference, 1.0 by definition
+RELATIVE = {"nnx", "jax", "compile", "record"}  # topics whose first row is the reference, 1.0 by definition
 RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 
@@ -77,6 +77,7 @@ _EXACT = {
     "nnx": _check_targets_of(3),
     "jax": _check_targets_of(2),
     "scan": _check_targets_of(2),
+    "record": _check_targets_of(3),
     "import": _check_targets_of(2),
 }
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from rheostax.errors import RunError
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "plain_json"]
 
 CONFIG, METRICS, JOURNAL, SUMMARY, PICTURE = "config.json", "metrics.jsonl", "journal.jsonl", "summary.json", "run.png"
 
@@ -58,7 +58,7 @@ class RunDirectory:
 
     def write(self, name: str, content: Any) -> Path:
         """Write a JSON file as a whole."""
-        return self.write_bytes(name, (json.dumps(_plain(content), indent=2, allow_nan=False) + "\n").encode())
+        return self.write_bytes(name, (json.dumps(plain_json(content), indent=2, allow_nan=False) + "\n").encode())
 
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write a file as a whole: under a temporary name first, then renamed."""
@@ -70,9 +70,13 @@ class RunDirectory:
 
     def append(self, name: str, records: Iterable[Any]) -> None:
         """Add records to a JSON Lines file, and hand them to the operating system."""
+        self.append_lines(name, map(_line, records))
+
+    def append_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Add lines that are JSON already."""
         if name not in self._streams:
             self._streams[name] = (self.path / name).open("a", encoding="utf-8")
-        self._streams[name].writelines(json.dumps(_plain(record), allow_nan=False) + "\n" for record in records)
+        self._streams[name].writelines(lines)
         self._streams[name].flush()
 
     def close(self) -> None:
@@ -104,16 +108,26 @@ class RunDirectory:
             raise RunError(f"{self.path / name} can't be read: {error}.") from None
 
 
-def _plain(value: Any) -> Any:
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def _line(record: Any) -> str:
+    try:
+        return _encode(record) + "\n"  # a record at every update: most are plain already
+    except (TypeError, ValueError):
+        return _encode(plain_json(record)) + "\n"
+
+
+def plain_json(value: Any) -> Any:
     """Make arrays, paths and numbers that JSON doesn't know into ones that it does; NaN and infinities become null."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain_json(one) for one in value]
     if isinstance(value, str | bool | int) or value is None:
         return value
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain_json(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import platform
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from rheostax._rate import LearningRate
-from rheostax._version import __version__
+from rheostax.record.environment import environment
 from rheostax.record.journal import Decision, Rates
 from rheostax.training.task import Task
 
@@ -45,9 +41,7 @@ class Plan:
             "epochs": self.epochs,
             "updates_per_epoch": self.updates_per_epoch,
             "goal": list(self.task.goal),
-            "device": jax.devices()[0].device_kind,
-            "python": platform.python_version(),
-            "packages": {"rheostax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")},
+            **environment(),
         }
 
 

@@ -1,0 +1,59 @@
+"""What it costs to record every update: the same loop with and without a recorder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+
+import rheostax as rx
+from benchmarks import _workload as work
+from benchmarks._measure import Block, interleave
+from benchmarks._report import Target, Topic, compared
+from rheostax.record import JsonLines, snapshot
+
+WIDTHS = [192] * 5  # an update of about a millisecond
+
+
+def run(quick: bool = False) -> Topic:
+    updates, rounds = (10, 3) if quick else (100, 60)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = {
+            "recorded in memory": _block(updates, sinks=[]),
+            "recorded as JSON Lines": _block(updates, sinks=[JsonLines(Path(folder) / "a")]),
+            "recorded as JSON Lines, the step returns a snapshot": _block(updates, sinks=[JsonLines(Path(folder) / "b")], inside=True),
+        }
+        seconds = interleave({"not recorded": _block(updates), **ours}, rounds)
+    rows = compared(seconds, updates, Target("<=", 1.01), judged=ours)
+    return Topic("Time of an update under nnx.jit, loss and learning rate recorded at every one", rows)
+
+
+def _block(updates: int, sinks: Any = None, inside: bool = False) -> Block:
+    """Make a block of updates; each sends one batch of `updates` records."""
+    model = work.MLP(*WIDTHS, rngs=nnx.Rngs(0))
+    optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
+    x, y = (array[0] for array in work.batches(1, WIDTHS[0], WIDTHS[-1]))
+    recorder = None if sinks is None else rx.Recorder(optimizer, sinks, every=updates)
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any, x: jax.Array, y: jax.Array) -> Any:
+        loss, grads = nnx.value_and_grad(work.squared_error)(model, x, y)
+        optimizer.update(model, grads, value=loss)
+        return (loss, snapshot(optimizer)) if inside else (loss, None)
+
+    def plain() -> Any:
+        for _ in range(updates):
+            loss, _ = step(model, optimizer, x, y)
+        return loss
+
+    def recorded() -> Any:
+        assert recorder is not None
+        for _ in range(updates):
+            loss, seen = step(model, optimizer, x, y)
+            recorder.updated(seen if inside else optimizer, loss=loss)
+        return loss
+
+    return plain if recorder is None else recorded

@@ -1,0 +1,138 @@
+"""Batches of records as columns: compact while they are kept, records again when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rheostax.record._intake import Entry
+
+__all__ = ["Chunk", "Column", "columns_of", "history"]
+
+
+class Column(NamedTuple):
+    """The values of one metric."""
+
+    name: str
+    where: np.ndarray  # int [k]: the records that have it
+    values: np.ndarray  # [k]: float32 what came from the device, float64 what came from Python
+
+
+@dataclasses.dataclass(eq=False)
+class Chunk(Sequence[dict[str, Any]]):
+    """n records, which become dicts when they are looked at."""
+
+    counts: np.ndarray  # int64 [n]
+    learning_rate: dict[str, np.ndarray]  # float32 [n] per group; "" where there is one
+    metrics: list[Column]
+    time: np.ndarray  # float64 [n]
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.records())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.records()[index]
+
+    def latest(self) -> dict[str, float]:
+        """Return the last value of each metric."""
+        return {name: float(str(values[-1])) for name, _, values in self.metrics}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records, numbers with the fewest digits that round to what was computed."""
+        if tuple(self.learning_rate) == ("",):
+            rates: Iterable[Any] = _numbers(self.learning_rate[""])
+        else:
+            columns = [_numbers(column) for column in self.learning_rate.values()]
+            rates = (dict(zip(self.learning_rate, each, strict=True)) for each in zip(*columns, strict=True))
+        found: list[dict[str, Any]] = [
+            {"count": count, "learning_rate": rate} for count, rate in zip(self.counts.tolist(), rates, strict=True)
+        ]
+        for name, where, values in self.metrics:
+            for i, value in zip(where.tolist(), _numbers(values), strict=True):
+                found[i][name] = value
+        for record, time in zip(found, np.round(self.time, 6).tolist(), strict=True):
+            record["time"] = time
+        return found
+
+    def lines(self) -> list[str] | None:
+        """Return the records as lines of JSON if all have the same fields, else None: in half the time that dicts take."""
+        if any(len(column.where) != len(self) for column in self.metrics) or not len(self):
+            return None
+        rates = [f"{_quoted(group)}: %s" for group in self.learning_rate if group]
+        fields = ['"count": %d', '"learning_rate": ' + (f"{{{', '.join(rates)}}}" if rates else "%s")]
+        fields += [f"{_quoted(column.name)}: %s" for column in self.metrics] + ['"time": %.6f']
+        columns = [_texts(values) for values in (*self.learning_rate.values(), *(column.values for column in self.metrics))]
+        line = "{" + ", ".join(fields) + "}\n"
+        return [line % row for row in zip(self.counts.tolist(), *columns, self.time.tolist(), strict=True)]
+
+
+def _numbers(values: np.ndarray) -> list[Any]:
+    return list(map(float, map(str, values))) if values.dtype == np.float32 else values.tolist()
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    texts = list(map(str, values if values.dtype == np.float32 else values.tolist()))
+    if not np.isfinite(values).all():
+        texts = [text if good else "null" for text, good in zip(texts, np.isfinite(values), strict=True)]
+    return texts
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name).replace("%", "%%")
+
+
+def columns_of(entries: list[Entry], size: int) -> tuple[np.ndarray, list[Column]]:
+    """Fetch vectors and take them apart: what lies before `size`, `int32 [n, size]`, and the metrics."""
+    found: dict[tuple[str, bool], tuple[list[Any], list[Any]]] = {}
+    heads, at = [np.zeros((0, size), np.int32)], 0
+    for (names, _), group in itertools.groupby(entries, lambda entry: (entry.names, len(entry.arrays))):
+        some = list(group)
+        rows = np.concatenate([_bits(column) for column in zip(*(entry.arrays for entry in some), strict=True)], axis=1)
+        heads.append(rows[:, :size])
+        for i, name in enumerate(names):
+            where, values = found.setdefault((name, True), ([], []))
+            where.append(np.arange(at, at + len(some)))
+            values.append(rows[:, size + i].view(np.float32))
+        for i, entry in enumerate(some, start=at):
+            for name, value in entry.others.items():
+                where, values = found.setdefault((name, isinstance(value, np.float32)), ([], []))
+                where.append([i])
+                values.append([value])
+        at += len(some)
+    columns = [Column(name, np.concatenate(where), np.concatenate(values)) for (name, _), (where, values) in found.items()]
+    return np.concatenate(heads), columns
+
+
+def _bits(arrays: Sequence[Any]) -> np.ndarray:
+    """Return arrays of one shape as the rows of an `int32 [n, ...]`."""
+    block = np.stack(arrays).reshape(len(arrays), -1)
+    return block if block.dtype == np.int32 else block.astype(np.float32, copy=False).view(np.int32)
+
+
+def history(chunks: list[Chunk]) -> dict[str, np.ndarray]:
+    """Return everything as arrays of one length by name; NaN where a metric wasn't recorded."""
+    n = sum(map(len, chunks))
+    found: dict[str, np.ndarray] = {"count": np.concatenate([np.zeros(0, np.int64), *(chunk.counts for chunk in chunks)])}
+    for name, start, where, values in _pieces(chunks):
+        column = found.setdefault(name, np.full(n, np.nan))
+        column[start + where] = values
+    found["time"] = np.concatenate([np.zeros(0), *(chunk.time for chunk in chunks)])
+    return found
+
+
+def _pieces(chunks: list[Chunk]) -> Iterator[tuple[str, int, Any, np.ndarray]]:
+    start = 0
+    for chunk in chunks:
+        for group, rates in chunk.learning_rate.items():
+            yield (f"learning_rate/{group}" if group else "learning_rate"), start, np.arange(len(chunk)), rates
+        for name, where, values in chunk.metrics:
+            yield name, start, where, values
+        start += len(chunk)

@@ -1,0 +1,156 @@
+"""What a recorder takes at every update: as little work as possible, and nothing that waits for the device."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rheostax._words import counted
+from rheostax.errors import ArgumentError, RheostaxWarning
+from rheostax.record.snapshot import Reader, pack
+
+__all__ = ["Entry", "Intake", "scanned_metric"]
+
+OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
+SINGLE = frozenset(map(np.dtype, (np.float32, jnp.bfloat16, np.float16)))  # float32 holds them exactly
+
+
+class Entry(NamedTuple):
+    """What is kept of one moment; until it is fetched, on the device."""
+
+    arrays: tuple[Any, ...]  # one after the other a vector, int32 [m + names]: of `snapshot`, metrics behind it
+    names: tuple[str, ...]  # of these metrics
+    others: dict[str, Any]  # further metrics: floats, and arrays before they are fetched
+    applied: bool  # whether it was an update
+    time: float
+    said: int | None  # what the caller says that the count is
+
+
+class Intake:
+    """Check what comes, and keep it from being deleted.
+
+    A jitted function that donates its arguments deletes their arrays, so they are copied. On a CPU that costs 30 microseconds of an
+    update, since the copy has to wait for the update in another thread. Whether the loop donates shows at the second update; if it
+    doesn't, the arrays themselves are kept.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._names: set[str] = set()  # metrics seen so far
+        self._single: set[str] = set()  # those of them that go into the vector
+        self._deleted: set[str] = set()
+        self._array: Any = None  # the type of a metric on the device
+        self._copies: bool | None = None  # whether to copy; None as long as it isn't known
+        self._before: Any = None  # an array of the state that came before
+
+    def take(self, x: Any, metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], dict[str, Any]]:
+        """Return the first three fields of an entry."""
+        single: list[str] = []
+        others: dict[str, Any] = {}
+        for name, value in metrics.items():
+            if type(value) is self._array and name in self._single and value.ndim == 0 and value.dtype in SINGLE:
+                single.append(name)
+            elif type(value) is float and name in self._names:
+                others[name] = value
+            elif value is not None:
+                others[name] = self._admit(name, value)
+        values = [metrics[name] for name in single]
+        if type(x) is self._array or isinstance(x, jax.Array):
+            self._require_snapshot(x)
+            return (x, *values), tuple(single), others
+        parts = self._reader.parts(x)
+        if not self._must_copy(parts[1]):
+            return (*parts, *values), tuple(single), others
+        try:
+            return (pack(*parts, *values),), tuple(single), others
+        except ValueError:  # metrics on other devices than the state
+            return (pack(*parts),), (), others | {name: jnp.copy(metrics[name]) for name in single}
+
+    def _must_copy(self, array: Any) -> bool:
+        if self._copies is None:
+            if self._before is not None and array is not self._before:
+                self._copies = self._before.is_deleted() or next(iter(array.devices())).platform != "cpu"
+            self._before = array
+            return True
+        if not self._copies:
+            self._copies = self._before.is_deleted()  # a loop that begins to donate later
+            self._before = array
+        return self._copies
+
+    def _admit(self, name: str, value: Any) -> Any:
+        """Check a metric of which nothing is known yet, or which is neither of the usual kinds."""
+        if name in OWN:
+            raise ArgumentError(f"Recorder: {name!r} is a field of every record; give the metric another name.")
+        if isinstance(value, jax.core.Tracer):
+            raise ArgumentError(f"Recorder: the metric {name!r} is a tracer; call the recorder outside of jax.jit.")
+        if hasattr(value, "get_raw_value"):  # a Flax Variable
+            value = value.get_raw_value()
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        if array.shape != () or not _is_real(array):
+            raise ArgumentError(f"Recorder: the metric {name!r} must be a real scalar, got {array.dtype} {list(array.shape)}.")
+        self._names.add(name)
+        if not isinstance(array, jax.Array):
+            return float(array)
+        if array.dtype in SINGLE:
+            self._array = type(array)
+            self._single.add(name)  # from the next time on it goes into the vector
+        return jnp.copy(array)
+
+    def _require_snapshot(self, x: jax.Array) -> None:
+        if isinstance(x, jax.core.Tracer):
+            raise ArgumentError("Recorder: x is a tracer; call the recorder outside of jax.jit.")
+        if x.shape != (self._reader.size,) or x.dtype != np.int32:
+            rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}]"
+            raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
+
+    def settle(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Make numbers of all metrics outside of the vectors, and leave out what was deleted. It waits for the device."""
+        waiting = [(entry.others, name, value) for entry in entries for name, value in entry.others.items() if type(value) is not float]
+        if next(iter(entries[0].arrays[0].devices())).platform != "cpu":  # there they needn't be copied
+            for array in [array for entry in entries for array in entry.arrays] + [value for _, _, value in waiting]:
+                array.copy_to_host_async()
+        for others, name, value in waiting:
+            others[name] = np.float32(value) if value.dtype in SINGLE else float(value)
+        if not any(array.is_deleted() for entry in entries for array in entry.arrays):
+            return list(entries)
+        return [whole for entry in entries for whole in self._rescued(entry)]
+
+    def _rescued(self, entry: Entry) -> list[Entry]:
+        """Return an entry with NaN for metrics that were deleted, or nothing if the state was."""
+        own = len(entry.arrays) - len(entry.names)
+        if own <= 0:  # one vector, a copy
+            return [entry]
+        if any(array.is_deleted() for array in entry.arrays[:own]):
+            self._deleted.add("learning_rate")
+            return []
+        gone = [name for name, array in zip(entry.names, entry.arrays[own:], strict=True) if array.is_deleted()]
+        self._deleted.update(gone)
+        kept = {name: array for name, array in zip(entry.names, entry.arrays[own:], strict=True) if name not in gone}
+        arrays = (*entry.arrays[:own], *kept.values())
+        return [entry._replace(arrays=arrays, names=tuple(kept), others=entry.others | dict.fromkeys(gone, float("nan")))]
+
+    def warn_of_deleted(self) -> None:
+        """Say which arrays were gone before they were fetched."""
+        for name in self._deleted:
+            told = f"{name!r} was deleted before it was fetched, since a jitted function donated it; that record "
+            told += "is left out." if name == "learning_rate" else f"has NaN. Hand over a copy: jnp.copy({name})."
+            warnings.warn(told, RheostaxWarning, stacklevel=5)
+        self._deleted.clear()
+
+
+def scanned_metric(name: str, values: Any, n: int) -> np.ndarray:
+    """Return the values of a metric in a scanned loop, float32 or float64 `[n]`."""
+    array = np.asarray(values)
+    if name in OWN or array.shape != (n,) or not _is_real(array):
+        rule = f"one real number for each of {counted(n, 'update')}, under a name other than {', '.join(OWN)}"
+        raise ArgumentError(f"Recorder.scanned: the metric {name!r} must be {rule}; got {array.dtype} {list(array.shape)}.")
+    return array.astype(np.float32 if array.dtype in SINGLE else np.float64)
+
+
+def _is_real(array: Any) -> bool:
+    return bool(jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer))

@@ -1,0 +1,286 @@
+"""`Recorder`: keep what a learning rate did and why, without waiting for the device at every update."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rheostax import _check
+from rheostax._words import counted, plain
+from rheostax.describe import describe
+from rheostax.errors import ArgumentError
+from rheostax.record._chunk import Chunk, Column, columns_of, history
+from rheostax.record._intake import Entry, Intake, scanned_metric
+from rheostax.record._moments import decisions_in, rates_by_group
+from rheostax.record._outlets import Outlets
+from rheostax.record.environment import environment
+from rheostax.record.journal import Decision
+from rheostax.record.sinks.sink import Sink
+from rheostax.record.snapshot import Reader, Seen
+
+__all__ = ["Recorder"]
+
+HELD_BACK = 32  # updates that JAX starts ahead on a CPU
+
+
+class Recorder:
+    """Record counts, rates, metrics and decisions of a learning rate.
+
+    Each call keeps one small vector on the device and returns at once. The vectors are fetched in batches; then the records are made,
+    the policies' decisions found by comparing each moment with the one before, and both handed to the sinks. Of a batch, the newest
+    half (at most 32 updates) waits for the next one, so that the device doesn't run out of work meanwhile.
+
+    Everything recorded stays in memory too, 8 bytes per number: `history`, or iterate over the recorder.
+
+    Args:
+        x: What will be recorded, before its first update (or where a resumed run goes on): an optax state that holds a `control`, or
+            an `nnx.Optimizer`.
+        sinks: Where the records go; several at once. One that raises is reported with a `RheostaxWarning` and gets nothing more.
+        every: Updates in a batch, >= 1.
+        seconds: A batch is also sent when its first update is so old, >= 0.
+        config: The run's settings, for the sinks; the expression, device and versions are added.
+
+    Attributes:
+        decisions: The decisions so far.
+        nonfinite: How many values of each metric were NaN or infinite.
+
+    Raises:
+        StateError: If there is no control in `x`.
+        ArgumentError: If an argument breaks its rule.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> tx = rx.control(optax.sgd, rx.Linear(1.0, 0.0, 4))
+    >>> params = jnp.ones(2)
+    >>> state = tx.init(params)
+    >>> with rx.Recorder(state) as recorder:
+    ...     for k in range(3):
+    ...         updates, state = tx.update(params, state, params)
+    ...         recorder.updated(state, loss=0.5 / (k + 1))
+    >>> print(recorder.history["learning_rate"])
+    [1.   0.75 0.5 ]
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        sinks: Iterable[Sink] | Sink = (),
+        *,
+        every: int = 100,
+        seconds: float = 10.0,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.every, self.seconds = every, seconds
+        _check.whole(self, "every")
+        _check.number(self, "seconds")
+        self._reader = Reader(x)
+        self._intake = Intake(self._reader)
+        self._waiting: list[Entry] = []
+        self._chunks: list[Chunk] = []
+        self._last = self._reader.first
+        self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
+        self._unrecorded = 0
+        self._held_back = min(HELD_BACK, every // 2)
+        self._most = every + self._held_back
+        self._closed = False
+        self.decisions: list[Decision] = []
+        self.nonfinite: dict[str, int] = {}
+        self._outlets = Outlets([sinks] if isinstance(sinks, Sink) else sinks)
+        self._outlets.open(self._expressions() | environment() | dict(config or {}))
+        self._started = time.perf_counter()
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The sinks that failed, by their repr, and why."""
+        return self._outlets.failed
+
+    def _expressions(self) -> dict[str, Any]:
+        found = {name: repr(state.fetch().rate) for name, state in self._reader.templates.items()}
+        return {"learning_rate": found.get("", found)}
+
+    def updated(self, x: Any, /, **metrics: Any) -> None:
+        """Record an update that was just made.
+
+        Record every update: decisions are found by comparing with the one before.
+
+        Args:
+            x: The optimizer or the new state; or what `snapshot` returned in the training step.
+            **metrics: Scalars by name: jax (they stay on the device), numpy or Python; None is left out.
+
+        Raises:
+            ArgumentError: If a metric is no real scalar, or has the name of a field of the record.
+            StateError: If `x` doesn't hold the learning rate that the recorder was made for.
+        """
+        self._keep(x, metrics, True)
+
+    def observed(self, x: Any, /, **metrics: Any) -> None:
+        """Record metrics between updates, such as a validation's, after `observe` if the policies hear of them.
+
+        Args:
+            x: As in `updated`; the count of the record is the number of updates applied.
+            **metrics: As in `updated`.
+
+        Raises:
+            ArgumentError: If a metric is no real scalar, or has the name of a field of the record.
+            StateError: If `x` doesn't hold the learning rate that the recorder was made for.
+        """
+        self._keep(x, metrics, False)
+
+    def noted(self, x: Any, count: int, metrics: Mapping[str, Any]) -> None:
+        """Record metrics under a count that you say, for loops that count themselves.
+
+        Args:
+            x: As in `updated`.
+            count: The record's count.
+            metrics: As in `updated`; the names needn't be keywords.
+
+        Raises:
+            ArgumentError: If a metric is no real scalar, or has the name of a field of the record.
+            StateError: If `x` doesn't hold the learning rate that the recorder was made for.
+        """
+        self._keep(x, dict(metrics), False, count)
+
+    def scanned(self, snapshots: Any, /, **metrics: Any) -> None:
+        """Record the updates of a scanned loop. It waits for the loop to end.
+
+        Args:
+            snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`.
+            **metrics: By name, one value per update: `[n]`.
+
+        Raises:
+            ArgumentError: If the shapes don't fit.
+        """
+        rows = np.asarray(snapshots)
+        if rows.ndim != 2 or rows.shape[1] != self._reader.size or rows.dtype != np.int32:
+            rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {self._reader.size}]"
+            raise ArgumentError(f"Recorder.scanned: snapshots must be {rule}; got {rows.dtype} {list(rows.shape)}.")
+        values = {name: scanned_metric(name, value, len(rows)) for name, value in metrics.items() if value is not None}
+        self.flush()
+        if len(rows):
+            began = self._chunks[-1].time[-1] if self._chunks else 0.0
+            times = np.linspace(began, time.perf_counter() - self._started, len(rows) + 1)[
+                1:
+            ]  # when each was made isn't known; they take alike
+            columns = [Column(name, np.arange(len(rows)), value) for name, value in values.items()]
+            self._digest(rows, columns, np.ones(len(rows), bool), times)
+
+    def flush(self) -> None:
+        """Wait for what is still on the device, and hand it to the sinks."""
+        self._send(len(self._waiting))
+
+    def close(self, reason: str = "the recorder was closed", **summary: Any) -> None:
+        """Flush, and close the sinks with a summary; again it does nothing.
+
+        Args:
+            reason: Why the run ended, in words.
+            **summary: Further fields of the summary, in place of its own where they have the same name.
+        """
+        if self._closed:
+            return
+        self.flush()
+        self._closed = True
+        self._outlets.tell("close", self._summary(reason) | summary, self._count)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        if kind is None:
+            self.close()
+            return
+        interrupted = issubclass(kind, KeyboardInterrupt)
+        reason = "interrupted" if interrupted else f"{kind.__name__}: {error}"
+        self.close(reason, interrupted=interrupted, failed=not interrupted)
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """Everything recorded, flushed first: arrays of one length by name, NaN where a metric wasn't given.
+
+        `count` (int64), `learning_rate` (for groups `learning_rate/GROUP` each), every metric, and `time` in seconds since the
+        recorder was made.
+        """
+        self.flush()
+        return history(self._chunks)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the records, flushed first: dicts of plain numbers."""
+        self.flush()
+        return (record for chunk in self._chunks for record in chunk)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._chunks)) + len(self._waiting)
+
+    def _keep(self, x: Any, metrics: dict[str, Any], applied: bool, said: int | None = None) -> None:
+        if self._closed:
+            raise ArgumentError("Recorder: it was closed; make another one to go on.")
+        arrays, names, others = self._intake.take(x, metrics)
+        now = time.perf_counter() - self._started
+        self._waiting.append(Entry(arrays, names, others, applied, now, said))
+        if len(self._waiting) >= self._most or now - self._waiting[0].time > self.seconds:
+            self._send(max(len(self._waiting) - self._held_back, 1))
+
+    def _send(self, n: int) -> None:
+        """Fetch the n oldest moments, and tell the sinks."""
+        entries, self._waiting = self._waiting[:n], self._waiting[n:]
+        if not entries:
+            return
+        entries = self._intake.settle(entries)
+        rows, columns = columns_of(entries, self._reader.size)
+        applied = np.array([entry.applied for entry in entries])
+        said = {i: entry.said for i, entry in enumerate(entries) if entry.said is not None}
+        self._digest(rows, columns, applied, np.array([entry.time for entry in entries]), said)
+
+    def _digest(
+        self, rows: np.ndarray, columns: list[Column], applied: np.ndarray, times: np.ndarray, said: Mapping[int, int] | None = None
+    ) -> None:
+        """Make records of what was fetched, find the decisions, and tell the sinks."""
+        if not len(rows):
+            self._intake.warn_of_deleted()
+            return
+        before = self._count
+        seen = self._reader.read(np.concatenate([self._last[None], rows]))
+        self._last = rows[-1]
+        counts = np.max([one.count for one in seen], axis=0).astype(np.int64)
+        grown = np.diff(counts)
+        self._unrecorded += int(np.maximum(grown - 1, 0).sum())
+        own = np.where(applied & (grown > 0), counts[1:] - 1, counts[1:])
+        for i, count in (said or {}).items():
+            own[i] = count
+        self._count = int(counts[-1])
+        for column in columns:
+            if bad := int(np.sum(~np.isfinite(column.values))):
+                self.nonfinite[column.name] = self.nonfinite.get(column.name, 0) + bad
+        chunk = Chunk(own, rates_by_group(seen), columns, times)
+        self._chunks.append(chunk)
+        decisions = sorted((decision for one in seen for decision in decisions_in(one)), key=lambda decision: decision.count)
+        self.decisions += decisions
+        if self._outlets.sinks:
+            self._outlets.tell("write", chunk, before)
+            if decisions:
+                self._outlets.tell("decide", decisions, before)
+        self._intake.warn_of_deleted()
+
+    def _summary(self, reason: str) -> dict[str, Any]:
+        seen = self._reader.read(self._last[None])
+        rates = {name: plain(rate[-1]) for name, rate in rates_by_group(seen).items()}
+        return {
+            "reason": reason,
+            "failed": False,
+            "interrupted": False,
+            "count": self._count,
+            "learning_rate": rates.get("", rates),
+            "metrics": {name: value for chunk in self._chunks for name, value in chunk.latest().items()},
+            "nonfinite": self.nonfinite,
+            "decisions": [decision.to_json() for decision in self.decisions],
+            "warnings": self._warnings(seen),
+            "seconds": time.perf_counter() - self._started,
+        }
+
+    def _warnings(self, seen: Sequence[Seen]) -> list[str]:
+        found = [warning for one in seen for description in describe(one.state).each for warning in description.warnings]
+        if self._unrecorded:
+            told = counted(self._unrecorded, "update")
+            found.append(f"{told} went by without being recorded; decisions are exact only where every update is")
+        return found + [f"{sink} failed: {why}" for sink, why in self.failed.items()]
