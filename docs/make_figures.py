@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import rheostax as rx
+from rheostax.plot import plot_curve
 
 STYLE = {
     "font.size": 9,
@@ -85,7 +86,14 @@ def draw(panels: dict, rows: int, steps: int) -> Figure:
     return figure
 
 
-FIGURES = {"schedules": schedules, "combined": combined, "plateau": plateau}
+def preview() -> Figure:
+    """What `rheostax preview --plot` draws of a join whose parts don't meet."""
+    seen = rx.preview(rx.Join([rx.Linear(0.0, 1e-3, 500), rx.Cosine(3e-4, 4_000)], boundaries=[500]), total_steps=4_600)
+    marks = [(count, what) for count, what, _ in seen.moments[1:-1]]
+    return plot_curve(seen.counts, seen.rates, title=seen.expression, moments=marks)
+
+
+FIGURES = {"schedules": schedules, "combined": combined, "plateau": plateau, "preview": preview}
 
 
 def main(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
     [
         rheostax,
         rheostax.expressions,
+        sys.modules["rheostax.preview"],  # whose name in the package is the function's
         rheostax.training,
         rheostax.record,
         rheostax.plot,

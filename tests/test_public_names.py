@@ -19,7 +19,7 @@ NAMES = {
     "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
-    "to see": ["describe", "learning_rate", "observe", "should_stop", "simulate"],
+    "to see": ["describe", "learning_rate", "observe", "preview", "should_stop", "simulate"],
     "runs": ["Replay", "RunLog", "read_run", "replay"],
     "to record": ["Recorder"],
     "recipes": ["recipes"],

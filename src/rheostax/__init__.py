@@ -18,6 +18,7 @@ from rheostax.extend import extend
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
+from rheostax.preview import preview
 from rheostax.record.read import RunLog, read_run
 from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
@@ -113,6 +114,7 @@ __all__ = [
     "node",
     "observe",
     "parse",
+    "preview",
     "read_run",
     "recipes",
     "reduce_on_plateau",

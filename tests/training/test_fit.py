@@ -11,8 +11,9 @@ import pytest
 import rheostax as rx
 from rheostax.errors import TaskError
 from rheostax.record import RunDirectory
-from rheostax.record.run_directory import JOURNAL, METRICS, SUMMARY
-from rheostax.training import Watcher, fit, load_task
+from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY
+from rheostax.training import Plan, Watcher, fit, load_task
+from rheostax.training.task import EMBEDDED
 
 diabetes = load_task("diabetes")
 UPDATES = 9  # per epoch of diabetes
@@ -317,3 +318,17 @@ def test_a_validation_that_is_nan_is_never_the_best():
 
 def test_one_epoch_is_told_as_one():
     assert fit(diabetes, epochs=1).reason == "the only epoch is over"
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_configuration_has_the_learning_rate_that_can_be_read_again(name):
+    task = load_task(name)
+    size = {"total_steps": 440, "steps_per_epoch": 22, "batch_size": 64}
+    rate = rx.resolve(task.learning_rate(22, 20), **size)
+    config = json.loads(json.dumps(Plan(task, rate, 0, 20, 22, None).to_json()))
+    assert rx.parse(config["learning_rate"]) == rate
+
+
+def test_the_configuration_of_a_run_has_its_own_rule(plateau_run):
+    rate, result = plateau_run
+    assert rx.parse(RunDirectory(result.path).read(CONFIG)["learning_rate"]) == rate

@@ -82,6 +82,27 @@ def recipes(
 
 
 @app.command()
+def preview(
+    what: Annotated[str, typer.Argument(help="A recipe, mypackage.mymodule:name, a file (JSON, YAML) or run directory, or an expression.")],
+    total_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the run; as many as the schedule has by default.")] = None,
+    steps_per_epoch: Annotated[float | None, typer.Option(min=0, help="Updates of an epoch, for lengths in epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per update, for lengths in samples and tokens.")] = None,
+    dataset_size: Annotated[int | None, typer.Option(min=1, help="Samples of an epoch, in place of --steps-per-epoch.")] = None,
+    tokens_per_sample: Annotated[int | None, typer.Option(min=1, help="For lengths in tokens.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Draw a learning rate and tell its moments, its sum and what looks wrong: rheostax preview 'Warmup(500) * Cosine(3e-4, 20000)'."""
+    from rheostax.cli.preview import look, words  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    found, seen = look(
+        what, plot, total_steps=total_steps, steps_per_epoch=steps_per_epoch, batch_size=batch_size, dataset_size=dataset_size,
+        tokens_per_sample=tokens_per_sample,
+    )  # fmt: skip
+    typer.echo(json.dumps(found) if as_json else words(found, seen))
+
+
+@app.command()
 def replay(
     run: Annotated[Path, typer.Argument(help="A run directory, CSV, JSON Lines or TensorBoard event file, or a folder with one.")],
     rule: Annotated[

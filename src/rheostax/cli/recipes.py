@@ -6,18 +6,18 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from rheostax._check import did_you_mean
-from rheostax._rate import LearningRate, as_count, is_reactive, lower
+from rheostax._rate import is_reactive
 from rheostax._words import plain, say
 from rheostax.errors import ArgumentError
 from rheostax.plot.curve import plot_curve
 from rheostax.plot.run import save_figure
+from rheostax.preview._curve import rates_at
 from rheostax.recipes import RECIPES, Recipe
 
-__all__ = ["listing", "show", "words"]
+__all__ = ["arguments_of", "listing", "show", "words"]
 
 MOMENTS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)  # parts of the run
 
@@ -33,18 +33,19 @@ def show(name: str, *, variant: str | None, total_steps: int | None, picture: Pa
         hint = did_you_mean(name, RECIPES)
         raise ArgumentError(f"There is no recipe {name!r}; `rheostax recipes` lists them. {hint}".rstrip())
     one = RECIPES[name]
-    rate = one.function(**_arguments(one, variant, total_steps))
+    rate = one.function(**arguments_of(one, variant, total_steps))
     counted, size = one.resolved(rate, **({"total_steps": total_steps} if total_steps else {}))
     total = size["total_steps"]
     counts = sorted({round(part * total) for part in MOMENTS})
     if picture is not None:
         points = np.unique(np.linspace(0, total, 2_001).astype(np.int64))
-        figure = plot_curve(points, _values(counted, points), title=f"{one.title}: {rate!r}")
+        figure = plot_curve(points, rates_at(counted, points), title=f"{one.title}: {rate!r}")
         picture.write_bytes(save_figure(figure))
+    rates = plain(rates_at(counted, counts)[:, 0])
     return {
         "name": name, "title": one.title, "summary": one.summary, "source": one.source, "optimizer": one.optimizer,
         "expression": repr(rate), "counted": repr(counted), "size": size, "reacts": is_reactive(rate),
-        "rates": [{"count": count, "learning_rate": value} for count, value in zip(counts, plain(_values(counted, counts)), strict=True)],
+        "rates": [{"count": count, "learning_rate": value} for count, value in zip(counts, rates, strict=True)],
     }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def words(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _arguments(one: Recipe, variant: str | None, total_steps: int | None) -> dict[str, Any]:
+def arguments_of(one: Recipe, variant: str | None, total_steps: int | None) -> dict[str, Any]:
     """Return what the recipe's function is called with: a variant and, where it isn't published, the length."""
     arguments: dict[str, Any] = {}
     parameters = inspect.signature(one.function).parameters
@@ -74,8 +75,3 @@ def _arguments(one: Recipe, variant: str | None, total_steps: int | None) -> dic
             raise ArgumentError(f"{one.name} has no variants, got {variant!r}.")
         arguments[choice.name] = int(variant) if isinstance(choice.default, int) and variant.isdecimal() else variant
     return arguments
-
-
-def _values(rate: LearningRate, counts: Any) -> Any:
-    evaluate = jax.jit(lambda rate, counts: rate.evaluate(rate.init(), counts).high)
-    return np.asarray(evaluate(lower(rate), as_count(np.asarray(counts))))

@@ -214,11 +214,11 @@ def from_yaml(text: str) -> LearningRate:
     return from_json(load_yaml(text))
 
 
-def load_yaml(text: str) -> Any:
+def load_yaml(text: str, length: int = LENGTH) -> Any:
     """Return what a YAML document holds, with plain types alone."""
     yaml = load("yaml", extra="train")
-    if not isinstance(text, str) or len(text) > LENGTH:
-        raise ExpressionError(f"A YAML document must be a text of {LENGTH:,} characters at most.")
+    if not isinstance(text, str) or len(text) > length:
+        raise ExpressionError(f"A YAML document must be a text of {length:,} characters at most.")
     try:
         return yaml.load(text, Loader=_loader(yaml))
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:

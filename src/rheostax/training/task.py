@@ -18,7 +18,7 @@ from rheostax._rate import LearningRate
 from rheostax.errors import TaskError
 from rheostax.training.data import Data
 
-__all__ = ["EMBEDDED", "Task", "load_task"]
+__all__ = ["EMBEDDED", "Task", "imported", "load_task"]
 
 EMBEDDED = ("digits", "language", "diabetes")
 
@@ -87,8 +87,7 @@ def load_task(name: str) -> Task:
             known = f"Embedded are {', '.join(EMBEDDED)}; write your own as 'mypackage.mymodule:task'."
             raise TaskError(f"There is no task {name!r}. {known} {hint}".rstrip())
         name = f"rheostax.tasks.{name}:task"
-    module_name, _, attribute = name.partition(":")
-    found = _attribute(_module(module_name), module_name, attribute)
+    found = imported(name)
     if callable(found) and all(p.default is not p.empty for p in inspect.signature(found).parameters.values()):
         try:
             found = found()
@@ -97,6 +96,16 @@ def load_task(name: str) -> Task:
     if not isinstance(found, Task):
         raise TaskError(f"{name} must be a rheostax.training.Task or a function that returns one, got {found!r}.")
     return found
+
+
+def imported(name: str) -> Any:
+    """Import what `module:attribute` names; modules are looked for in the working folder too.
+
+    Raises:
+        TaskError: If there is no such module or attribute, or the module can't be imported.
+    """
+    module_name, _, attribute = name.partition(":")
+    return _attribute(_module(module_name), module_name, attribute)
 
 
 def _module(name: str) -> Any:
