@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import compile_time, import_time, memory, recording, scanned_loop, traces, update_jax, update_nnx
+from benchmarks import compile_time, import_time, memory, recording, replay, scanned_loop, traces, update_jax, update_nnx
 from benchmarks._machine import machine
 from benchmarks._report import show, summary
 
@@ -20,6 +20,7 @@ TOPICS = {
     "compile": compile_time,
     "import": import_time,
     "memory": memory,
+    "replay": replay,
 }
 
 

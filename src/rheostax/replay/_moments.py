@@ -82,7 +82,7 @@ def find_metrics(
                 notes.append(f"what the policy monitors as {name!r} is the run's {own!r}")
         else:
             missing.append(own or name)
-    if missing and not (lenient or (found and not monitor)):
+    if missing and (monitor or not (lenient or found)):
         hint = did_you_mean(missing[0], run.series)
         there = ", ".join(run.series) or "(none)"
         raise UnknownMetricError(

@@ -1,0 +1,114 @@
+"""`rheostax replay` as a user meets it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from rheostax.cli.app import app
+from rheostax.errors import RheostaxError
+from rheostax.record import RunDirectory
+
+RULE = "0.1 * ReduceOnPlateau(monitor='val_loss', patience=2, factor=0.5)"
+
+
+def rheostax(*arguments, fails=False):
+    done = CliRunner().invoke(app, ["replay", *map(str, arguments)])
+    if done.exception and not fails:
+        raise done.exception
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run directory whose rule is RULE, with the journal that it made."""
+    folder = RunDirectory.create(tmp_path_factory.mktemp("runs") / "run")
+    losses = [3.0, 2.0, 2.1, 2.2, 1.0, 1.5, 1.5]
+    folder.write("config.json", {"learning_rate": RULE, "epochs": 7, "updates_per_epoch": 2})
+    rates = [0.1] * 8 + [0.05] * 6
+    lines = [{"count": i, "learning_rate": rate, "loss": 1.0} for i, rate in enumerate(rates)]
+    lines += [{"count": 2 * i + 2, "learning_rate": rates[2 * i + 1], "val_loss": loss} for i, loss in enumerate(losses)]
+    folder.append("metrics.jsonl", sorted(lines, key=lambda line: (line["count"], "loss" in line)))
+    why = "val_loss had not improved on {} by {} for 2 observations"
+    policy = "ReduceOnPlateau(monitor='val_loss', patience=2, factor=0.5)"
+    moments = [(8, 2.2, 2.0, 0.1, 0.05, why.format(2, 0.0002)), (14, 1.5, 1.0, 0.05, 0.025, why.format(1, 0.0001))]
+    names = ("count", "value", "best", "old_learning_rate", "new_learning_rate", "why")
+    journal = [dict(zip(names, moment, strict=True)) | {"policy": policy, "metric": "val_loss"} for moment in moments]
+    folder.append("journal.jsonl", journal)
+    folder.close()
+    return folder.path
+
+
+def test_its_own_rule_decides_what_happened(run):
+    found = json.loads(rheostax(run, "--json").stdout)
+    assert found["settings"][0]["decisions"] == found["happened"]["decisions"] != []
+    assert found["settings"][0]["differs_at"] is None
+    assert found["updates"] == 14
+    assert "summary.json is missing: the run was killed, or it goes on" in found["notes"]
+    told = rheostax(run).stdout
+    assert "It replays decisions, not losses" in told
+    assert re.search(r"^the run +2 +0 +8 +14 +0.05 +1.1$", told, re.MULTILINE)
+    assert re.search(r"^replayed +2 +0 +8 +14 +0.05 +1.1 +nowhere$", told, re.MULTILINE)
+    assert told.count("-> 0.05 at update 8: val_loss had not improved on 2") == 2
+
+
+def test_a_grid_as_a_table_in_words_and_as_json(run):
+    rule = RULE.replace("patience=2", "patience=[1, 2, 9]")
+    told = rheostax(run, "--with", rule, "--verbose", "--most", "1").stdout
+    rows = re.findall(r"^(1|2|9) +(\d) +0 +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)$", told, re.MULTILINE)
+    assert [(row[0], row[1], row[2]) for row in rows] == [("1", "4", "6"), ("2", "2", "8"), ("9", "0", "-")]
+    assert [row[-1] for row in rows] == ["6", "nowhere", "8"]
+    assert "what it would have decided with patience=1:" in told
+    assert "... and 3 more; --most tells more of them" in told
+    assert "with patience=9: it would have decided nothing" in told
+    found = json.loads(rheostax(run, "--with", rule, "--json", "--most", "1").stdout)
+    assert [one["chosen"] for one in found["settings"]] == [{"patience": 1}, {"patience": 2}, {"patience": 9}]
+    assert [len(one["decisions"]) + one["decisions_left_out"] for one in found["settings"]] == [4, 2, 0]
+
+
+def test_another_metric_and_columns_by_name(tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("tick,power,accuracy\n" + "".join(f"{i},0.1,{value}\n" for i, value in enumerate([0.1, 0.5, 0.4, 0.3, 0.3])))
+    rule = "0.1 * ReduceOnPlateau(mode='max', patience=2)"
+    found = json.loads(
+        rheostax(file, "--with", rule, "--monitor", "accuracy", "--count", "tick", "--learning-rate", "power", "--json").stdout
+    )
+    assert [one["count"] for one in found["settings"][0]["decisions"]] == [3]
+    assert found["observed"] == {"value": {"metric": "accuracy", "observations": 5}}
+    assert found["happened"] == {"decisions": [], "learning_rate": 0.1}
+    by_name = json.loads(rheostax(file, "--with", rule, "--monitor", "value=accuracy", "--count", "tick", "--json").stdout)
+    assert by_name["settings"][0]["decisions"] == found["settings"][0]["decisions"]
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.svg"])
+def test_pictures(run, tmp_path, name):
+    rheostax(run, "--with", RULE.replace("patience=2", "patience=[1, 2]"), "--plot", tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == [name]  # nothing temporary
+    assert (tmp_path / name).read_bytes().startswith(b"\x89PNG" if name.endswith("png") else b"<?xml")
+
+
+def test_mistakes(run, tmp_path):
+    for arguments, words in [
+        ((run, "--plot", tmp_path / "picture.gif"), "ends with .png or .svg"),
+        ((run, "--plot", tmp_path / "no" / "picture.png"), "can't be written"),
+        ((run, "--with", "Cosine(0.1, 10)"), "reacts to no metric"),
+        ((run, "--monitor", "a=loss", "--monitor", "loss"), "NAME=METRIC"),
+        ((run, "--monitor", "acuracy"), "metrics are loss, val_loss"),
+        ((tmp_path / "none",), "no such file"),
+    ]:
+        done = rheostax(*arguments, fails=True)
+        assert isinstance(done.exception, RheostaxError)
+        assert words in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(run):
+    program = "from rheostax.cli import main; main()"
+    command = [sys.executable, "-c", program, "replay", str(run), "--with", "ReduceOnPlatau(patience=3)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ReduceOnPlateau" in done.stderr
+    assert "Traceback" not in done.stderr
