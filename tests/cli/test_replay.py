@@ -63,7 +63,7 @@ def test_a_grid_as_a_table_in_words_and_as_json(run):
     assert [row[-1] for row in rows] == ["6", "nowhere", "8"]
     assert "what it would have decided with patience=1:" in told
     assert "... and 3 more; --most tells more of them" in told
-    assert "with patience=9: it would have decided nothing" in told
+    assert "with patience=9: nothing" in told
     found = json.loads(rheostax(run, "--with", rule, "--json", "--most", "1").stdout)
     assert [one["chosen"] for one in found["settings"]] == [{"patience": 1}, {"patience": 2}, {"patience": 9}]
     assert [len(one["decisions"]) + one["decisions_left_out"] for one in found["settings"]] == [4, 2, 0]

@@ -87,7 +87,7 @@ def words(found: Replay, *, verbose: bool, most: int) -> str:
     for one in found.settings if verbose or one_rule else ():
         decisions = one.first_decisions(most)
         left = len(one.decided.count) - most
-        lines.append(f"{_title(one)}:" if decisions else f"{_title(one)}: it would have decided nothing")
+        lines.append(f"{_title(one)}:" if decisions else f"{_title(one)}: nothing")
         lines += [f"  {decision}" for decision in decisions] + ([f"  ... and {left:,} more; --most tells more of them"] if left > 0 else [])
         lines.append("")
     return "\n".join(lines).rstrip()

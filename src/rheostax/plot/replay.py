@@ -66,9 +66,8 @@ def _draw_observed(axis: Any, replay: Replay, name: str) -> None:
 
 def _draw_rates(axis: Any, replay: Replay, chosen: list[Replayed], colors: list[Any]) -> None:
     for group, series in replay.run.learning_rate.items():
-        axis.plot(
-            series.count, series.value, color=HAPPENED, linewidth=3, alpha=0.45, label=f"what happened{f' ({group})' if group else ''}"
-        )
+        label = f"what happened ({group})" if group else "what happened"
+        axis.plot(series.count, series.value, color=HAPPENED, linewidth=3, alpha=0.45, drawstyle="steps-post", label=label)
     for one, color in zip(chosen, colors, strict=True):
         name = _name(one) or "what it would have decided"
         rates = one.rates.reshape(len(one.rates), -1)
