@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := train,test,lint,docs,bench
+EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test parity bench lint docs clean
+.PHONY: help train test browser-test parity bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
 	@echo "make test    all tests, doctests, examples and documentation code"
+	@echo "make browser-test  the report's page in Chromium, which has to be on the path"
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make lint    ruff and mypy"
@@ -28,6 +29,11 @@ train: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+browser-test: $(READY)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make browser-test needs Chromium on the path: apt-get install chromium, or the like"; exit 1; }
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	$(BIN)/python -m pytest tests/report/test_browser.py $(ARGS)
 
 # The libraries that are compared with are there for this Python alone.
 PARITY_VENV := .venv-parity

@@ -15,6 +15,7 @@ import rheostax.compat.torch
 import rheostax.expressions
 import rheostax.plot
 import rheostax.record
+import rheostax.report
 import rheostax.training
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
         sys.modules["rheostax.preview"],  # whose name in the package is the function's
         rheostax.training,
         rheostax.record,
+        rheostax.report,
         rheostax.plot,
         rheostax.compat.keras,
         rheostax.compat.timm,
@@ -62,7 +64,7 @@ def test_figures_show_what_the_library_computes(tmp_path):
     """Drawing the committed figures again gives the same pictures, except for shades that nobody sees."""
     runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["main"](tmp_path)
     committed = ROOT / "docs" / "images"
-    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in committed.iterdir()} - {"digits.png"}
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in committed.iterdir()} - {"digits.png", "report.png"}
     for file in tmp_path.iterdir():
         with Image.open(file) as now, Image.open(committed / file.name) as then:
             if now.text["Software"] == then.text["Software"]:  # another matplotlib places its text otherwise

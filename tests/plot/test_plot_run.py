@@ -1,8 +1,14 @@
 """The picture of a run shows the run's numbers."""
 
+import math
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from rheostax.plot import plot_run, save_figure
+from rheostax.plot import plot_run, plot_runs, save_figure
+from rheostax.plot.panels import COLORS
+from rheostax.record.read import RunLog, Series
 
 RECORDS = [{"count": i, "epoch": i / 2, "learning_rate": 1e-3 * 0.1 ** (i // 2), "loss": 1.0 / (i + 1)} for i in range(6)]
 RECORDS += [{"count": 2 * i, "epoch": i, "learning_rate": 1e-3, "val_loss": 0.5 / i, "val_accuracy": 0.1 * i} for i in (1, 2, 3)]
@@ -43,3 +49,49 @@ def test_groups_have_a_line_each():
 def test_an_empty_run_and_missing_values_can_be_drawn():
     png = save_figure(plot_run([{"count": 0, "learning_rate": 0.0, "loss": None}], [], goal="val_accuracy"))
     assert png.startswith(b"\x89PNG")
+
+
+def log(name, learning_rate, journal=(), **series):
+    rates = {group: Series(np.arange(len(rate)), np.array(rate)) for group, rate in learning_rate.items()}
+    metrics = {metric: Series(np.array(counts), np.array(values)) for metric, (counts, values) in series.items()}
+    return RunLog(Path(name), "run directory", metrics, rates, list(journal), {"goal": ["val_accuracy", "max"]})
+
+
+RUNS = [
+    log("a", {"": [0.1, 0.1, 0.01]}, JOURNAL[:1], loss=([0, 1, 2], [3.0, math.inf, 1.0]), val_loss=([3], [1.5]), val_accuracy=([3], [0.5])),
+    log("b", {"head": [0.2, 0.1], "body": [0.1, 0.001]}, val_loss=([1, 2], [1.0, 0.5]), speed=([1], [4.0])),
+]
+
+
+def test_one_run_has_a_colour_per_metric_and_gaps_for_what_is_no_number():
+    loss, accuracy, rate = plot_runs(RUNS[:1], ["a"]).axes
+    assert [axis.get_ylabel() for axis in (loss, accuracy, rate)] == ["loss", "accuracy", "learning rate"]
+    drawn = lines(loss)
+    np.testing.assert_array_equal(drawn["loss"], [[0, 3.0], [1, math.nan], [2, 1.0]])
+    assert drawn["val_loss"] == [[3, 1.5]]
+    assert [text.get_text() for text in rate.texts] == ["0.0001"]
+    assert len({line.get_color() for line in loss.get_lines()}) == 3  # with the decision's
+
+
+def test_several_runs_have_a_colour_each_and_groups_a_style():
+    figure = plot_runs(RUNS, ["one", "two"], title="both")
+    assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "speed", "learning rate"]
+    loss, *_, rate = figure.axes
+    first, second = COLORS[:2]
+    assert [line.get_color() for line in loss.get_lines()] == [first, first, second]  # validation and decision; validation
+    assert [(line.get_color(), line.get_linestyle()) for line in rate.get_lines()] == [
+        (first, "-"),
+        (first, "--"),
+        (second, "-"),
+        (second, "--"),
+    ]
+    assert [text.get_text() for text in rate.get_legend().get_texts()] == ["one", "two"]
+    assert rate.get_yscale() == "log"
+    assert rate.get_xlabel() == "updates"
+
+
+def test_a_picture_is_the_same_each_time_and_scales():
+    first, second = (save_figure(plot_runs(RUNS, ["one", "two"]), kind="svg") for _ in range(2))
+    assert first == second
+    assert b"<svg" in first
+    assert save_figure(plot_runs([log("empty", {})], ["empty"])).startswith(b"\x89PNG")

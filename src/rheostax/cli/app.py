@@ -130,3 +130,24 @@ def replay(
     if plot is not None:
         work.draw(found, plot)
     typer.echo(json.dumps(work.to_json(found, most=most)) if as_json else work.words(found, verbose=verbose, most=most))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, CSV, JSON Lines or TensorBoard event files.", metavar="RUN...")],
+    out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html by default, or report.html for several runs.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw a picture into this PNG file as well.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw a picture into this SVG file as well.")] = None,
+    count: Annotated[str | None, typer.Option(help="The column of a table that counts the updates.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="The column of a table with the rate.")] = None,
+    name: Annotated[str | None, typer.Option("--run", help="Which run of an export of Weights & Biases.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the page says as JSON on standard output.")] = False,
+) -> None:
+    """Show what the learning rate did in one run or several, and why, as a page that opens from disk: rheostax report runs/*."""
+    from rheostax.cli.report import make  # noqa: PLC0415  (numpy and jax start here; --help needn't wait for them)
+
+    made = make(runs, out=out, png=png, svg=svg, count=count, learning_rate=learning_rate, run=name)
+    if as_json:
+        typer.echo(json.dumps(made, allow_nan=False))
+    else:
+        typer.echo("\n".join(f"See {file}" for file in made["files"].values() if file), err=True)

@@ -64,8 +64,11 @@ class RunDirectory:
         """Write a file as a whole: under a temporary name first, then renamed."""
         target = self.path / name
         temporary = target.with_name(f".{name}.{os.getpid()}")
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
         return target
 
     def append(self, name: str, records: Iterable[Any]) -> None:
