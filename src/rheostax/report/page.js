@@ -119,7 +119,7 @@
       plot_bgcolor: "rgba(0,0,0,0)", font: { color: color("--ink"), family: getComputedStyle(document.body).fontFamily, size: 12 },
       hovermode: "x unified", hoverdistance: reach(all), hoversubplots: "axis", dragmode: "zoom", legend: { orientation: "h", x: 0, y: 1.005, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
       hoverlabel: { bgcolor: color("--raised"), bordercolor: color("--rule"), font: { color: color("--ink") } },
-      xaxis: { ...line, title: { text: TITLES[state.axis] }, anchor: y(count - 1), range: state.range ?? extent(all), hoverformat: ",.6~g", unifiedhovertitle: { text: `${TITLES[state.axis]}: %{x}` }, tickformat: state.axis === "updates" ? ",~d" : "" },
+      xaxis: { ...line, title: { text: TITLES[state.axis] }, anchor: y(count - 1), range: state.range ?? extent(all), hoverformat: ",.6~g", spikecolor: color("--quiet"), spikethickness: 1, spikedash: "solid", unifiedhovertitle: { text: `${TITLES[state.axis]}: %{x}` }, tickformat: state.axis === "updates" ? ",~d" : "" },
       shapes: marks(),
     };
     if (!several) found.margin.t = 40;
