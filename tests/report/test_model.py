@@ -96,7 +96,20 @@ def test_groups_have_a_rate_each(write):
     (run,) = report([read_run(write(records=records, journal=[move]))]).runs
     assert {group: rate.final for group, rate in run.learning_rate.items()} == {"head": 0.05, "body": 0.01}
     assert run.decisions[0].words == "cut {head: 0.1, body: 0.01} -> {head: 0.05, body: 0.01} at update 1: of a test"
-    assert run.decisions[0].to_json()["value"] is None
+
+
+def test_json_is_strict_whatever_the_files_hold(write):
+    move = {"count": 1, "value": None, "old_learning_rate": 0.1, "new_learning_rate": 0.05}
+    path = write(
+        records=[{"count": 0, "loss": None, "learning_rate": None}], journal=[move], summary={"warnings": "none", "seconds": "long"}
+    )
+    (path / "config.json").write_text(
+        '{"rate": NaN, "goal": "low", "updates_per_epoch": "many", "learning_rate": 3, "bounds": [Infinity, 1]}'
+    )
+    told = json.loads(json.dumps(report([read_run(path)]).to_json(), allow_nan=False))["runs"][0]
+    assert (told["config"]["rate"], told["config"]["bounds"], told["goal"], told["epochs"]) == (None, [None, 1], None, None)
+    assert (told["decisions"][0]["value"], told["decisions"][0]["words"][:8]) == (None, "cut 0.1 ")
+    assert (told["metrics"]["loss"]["final"], told["learning_rate"][""]["final"], told["seconds"]) == (None, None, None)
 
 
 def test_records_of_the_journal_that_are_damaged_are_left_out(write):

@@ -10,9 +10,9 @@ import re
 import numpy as np
 import pytest
 
-from rheostax.record.read import Series, read_run
+from rheostax.record.read import read_run
 from rheostax.report import page, report
-from rheostax.report.chart import chart, thin
+from rheostax.report.chart import chart
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
 LOADING = {"src", "href", "data", "action", "poster", "srcset", "background", "formaction", "cite", "manifest"}
@@ -165,19 +165,18 @@ def test_an_axis_that_a_run_does_not_tell_is_not_offered(told, tmp_path):
     assert curves["axes"] == ["updates"]
 
 
-def test_thinned_lines_keep_their_ends_and_their_spikes():
-    count = np.arange(0, 200_000, 2)
-    value = np.sin(count / 5_000)
-    value[50_001], value[70_003], value[80_000:80_500] = 9.0, -9.0, np.nan
-    short = thin(Series(count, value, count / 10), most=1_000)
-    assert len(short) <= 1_000
-    assert (short.count[0], short.count[-1]) == (0, 199_998)
-    assert (np.nanmax(short.value), np.nanmin(short.value)) == (9.0, -9.0)
-    assert np.isnan(short.value).any()
-    assert (np.diff(short.count) > 0).all()
-    np.testing.assert_array_equal(short.value, value[short.count // 2])
-    np.testing.assert_array_equal(short.time, short.count / 10)
-    assert thin(short, most=1_000) is short
+def test_a_long_run_makes_no_larger_page(write):
+    count = np.arange(30_000)
+    loss = 2 + np.sin(count / 100)
+    path = write(
+        records=[{"count": i, "loss": value, "learning_rate": value} for i, value in zip(count.tolist(), loss.tolist(), strict=True)]
+    )
+    told = report([read_run(path)])
+    curves, text = chart(told), page(told)
+    assert curves["thinned"] == 2
+    assert max(len(line["x"]) for run in curves["runs"] for line in run["lines"]) <= 3_000
+    assert len(text) < 2_700_000
+    assert "Long lines are drawn by the lowest and highest value of each stretch." in Page(text).words
 
 
 def test_many_metrics_are_named_rather_than_drawn(write):

@@ -11,11 +11,13 @@ import numpy as np
 
 from rheostax.record.read import RunLog, Series
 
-__all__ = ["COLORS", "MOST", "Line", "Panel", "panels", "rates_want_logarithm"]
+__all__ = ["COLORS", "MOST_MARKS", "MOST_PANELS", "MOST_POINTS", "Line", "Panel", "panels", "rates_want_logarithm", "thin"]
 
 # One per run. Each has a contrast of 3:1 or more with white and with the page's dark background.
 COLORS = ("#2f7fd0", "#c9641b", "#2c9260", "#a564d3", "#d64a5a", "#1594a3", "#a8762f", "#c94fa6", "#6d83b8", "#7d8f22")
-MOST = 8  # panels of metrics; a log of fifty columns would be a page of fifty plots
+MOST_PANELS = 8  # of metrics; a log of fifty columns would be a page of fifty plots
+MOST_POINTS = 3_000  # of a line; more than a screen can show
+MOST_MARKS = 300  # decisions of a run that are marked by a vertical
 PART = re.compile(r"^(?P<part>train|training|val|valid|validation|eval|test)[_/.\-](?P<stem>.+)$", re.IGNORECASE)
 
 
@@ -53,11 +55,11 @@ def panels(logs: Sequence[RunLog]) -> tuple[list[Panel], list[str]]:
     first = ["loss", *(_split(name)[1] for log in logs for name in _wanted(log))]
     order = [stem for stem in dict.fromkeys(first) if stem in groups] + [stem for stem in groups if stem not in first]
     found = []
-    for stem in order[:MOST]:
+    for stem in order[:MOST_PANELS]:
         lines = tuple(sorted(groups[stem], key=lambda line: line.validation))
         series = [log.series[line.metric] for log in logs for line in lines if line.metric in log.series]
         found.append(Panel(stem, lines, stem == "loss" and all(bool((_finite(one) > 0).all()) for one in series)))
-    return found, [line.metric for stem in order[MOST:] for line in groups[stem]]
+    return found, [line.metric for stem in order[MOST_PANELS:] for line in groups[stem]]
 
 
 def rates_want_logarithm(logs: Iterable[RunLog]) -> bool:
@@ -66,6 +68,18 @@ def rates_want_logarithm(logs: Iterable[RunLog]) -> bool:
     values = np.concatenate(every) if every else np.zeros(0)
     positive = values[values > 0]
     return bool(positive.size and positive.max() > 20 * positive.min())
+
+
+def thin(series: Series, most: int = MOST_POINTS) -> Series:
+    """Keep at most `most` points of a series: of each stretch its lowest and its highest, so that no spike is lost."""
+    if len(series) <= most:
+        return series
+    kept = {0, len(series) - 1}
+    for part in np.array_split(np.arange(len(series)), most // 2 - 1):
+        value = series.value[part]
+        kept |= {int(part[0])} if np.isnan(value).all() else {int(part[np.nanargmin(value)]), int(part[np.nanargmax(value)])}
+    at = np.array(sorted(kept))
+    return Series(series.count[at], series.value[at], None if series.time is None else series.time[at])
 
 
 def _finite(series: Series) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rheostax._extras import load
-from rheostax.plot.panels import COLORS, Panel, panels, rates_want_logarithm
+from rheostax.plot.panels import COLORS, MOST_MARKS, Panel, panels, rates_want_logarithm, thin
 from rheostax.record.read import RunLog, Series
 
 __all__ = ["plot_run", "plot_runs", "save_figure"]
@@ -112,12 +112,13 @@ def _draw_panel(axis: Any, log: RunLog, panel: Panel, color: str | None) -> None
 
 
 def _finite(series: Series) -> tuple[Any, Any]:
-    """Return counts and values, with infinities as gaps: an axis has no place for them."""
+    """Return counts and values, no more than can be seen, with infinities as gaps: an axis has no place for them."""
+    series = thin(series)
     return series.count, np.where(np.isfinite(series.value), series.value, np.nan)
 
 
 def _mark(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
-    for decision in journal:
+    for decision in journal[:MOST_MARKS]:
         if "count" in decision:
             axis.axvline(decision["count"], color=color, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rheostax.plot.panels import COLORS, panels, rates_want_logarithm
+from rheostax.plot.panels import COLORS, MOST_POINTS, panels, rates_want_logarithm, thin
 from rheostax.record.read import Series
 from rheostax.report.model import Report, RunReport
 from rheostax.report.values import per_epoch
 
-__all__ = ["MOST_POINTS", "chart", "thin"]
-
-MOST_POINTS = 3_000  # of a line; more than a screen can show
+__all__ = ["chart"]
 
 
 def chart(report: Report) -> dict[str, Any]:
@@ -30,18 +28,6 @@ def chart(report: Report) -> dict[str, Any]:
     training = len(runs) == 1 or not all(any(line.validation for line in panel.lines) for panel in found)  # else they'd hide the rest
     thinned = sum(len(series) > MOST_POINTS for log in logs for series in (*log.series.values(), *log.learning_rate.values()))
     return {"axes": axes, "panels": [*titles, rate_panel], "runs": runs, "training": training, "left_out": left_out, "thinned": thinned}
-
-
-def thin(series: Series, most: int = MOST_POINTS) -> Series:
-    """Keep at most `most` points of a series: of each stretch its lowest and its highest, so that no spike is lost."""
-    if len(series) <= most:
-        return series
-    kept = {0, len(series) - 1}
-    for part in np.array_split(np.arange(len(series)), most // 2 - 1):
-        value = series.value[part]
-        kept |= {int(part[0])} if np.isnan(value).all() else {int(part[np.nanargmin(value)]), int(part[np.nanargmax(value)])}
-    at = np.array(sorted(kept))
-    return Series(series.count[at], series.value[at], None if series.time is None else series.time[at])
 
 
 def _run(run: RunReport, number: int, where: dict[str, tuple[int, bool]], rate_panel: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rheostax.record.read import RunLog, Series
+from rheostax.record.run_directory import plain_json
 from rheostax.report.moves import Move, moves
 from rheostax.report.names import short_names
 from rheostax.report.values import Values, epoch_at, flatten, number, seconds_at
@@ -112,7 +113,8 @@ class Report:
             metrics = {name: dataclasses.asdict(metric) for name, metric in run.metrics.items()}
             told |= {"learning_rate": rates, "metrics": metrics, "decisions": [move.to_json() for move in run.decisions]}
             runs.append(told | {"goal": run.goal and list(run.goal)})
-        return {"runs": runs, "table": self.table, "differences": list(self.differences), "warnings": list(self.warnings)}
+        whole = {"runs": runs, "table": self.table, "differences": list(self.differences), "warnings": list(self.warnings)}
+        return dict(plain_json(whole))  # a configuration may hold anything
 
 
 def report(logs: Iterable[RunLog], names: Sequence[str] | None = None) -> Report:

@@ -29,8 +29,7 @@ class Move:
 
     def to_json(self) -> dict[str, Any]:
         """Return the journal's fields, where it was taken, and its words."""
-        told = self.decision.to_json() | {"value": number(self.decision.value)}
-        return told | {"epoch": self.epoch, "seconds": self.seconds, "words": self.words}
+        return self.decision.to_json() | {"epoch": self.epoch, "seconds": self.seconds, "words": self.words}
 
 
 def moves(log: RunLog) -> Iterator[Move]:

@@ -28,7 +28,8 @@ FLOOR = 0.5  # part of the run that the rate may be at its lowest
 
 def warn_of_run(log: RunLog) -> Iterator[str]:
     """Yield what looks wrong in one run."""
-    told = [str(warning) for warning in (log.summary or {}).get("warnings") or ()]
+    recorded = (log.summary or {}).get("warnings")
+    told = [str(warning) for warning in recorded] if isinstance(recorded, list) else []
     yield from told
     yield from _ending(log)
     if not log.series and not log.learning_rate:
