@@ -31,7 +31,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 browser-test: $(READY)
-	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make browser-test needs Chromium on the path: apt-get install chromium, or the like"; exit 1; }
+	@$(BIN)/python -c 'import shutil, sys; names = "chromium", "chromium-browser", "google-chrome"; sys.exit(None if any(map(shutil.which, names)) else "make browser-test needs Chromium on the path: apt-get install chromium, or the like")'
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
 	$(BIN)/python -m pytest tests/report/test_browser.py $(ARGS)
 
