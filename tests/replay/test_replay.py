@@ -13,6 +13,7 @@ import pytest
 import rheostax as rx
 from rheostax.errors import RunError
 from rheostax.expressions import parse_grid
+from rheostax.record import Csv, JsonLines, TensorBoard
 from rheostax.record.read import RunLog, Series
 from rheostax.replay import _drive
 from rheostax.training import fit, load_task
@@ -49,6 +50,31 @@ def test_a_runs_own_rule_gives_its_own_journal(tmp_path):
     np.testing.assert_array_equal(found.counts, np.arange(run.updates))
     np.testing.assert_array_equal(found.rates, run.learning_rate[""].value[: run.updates].astype(np.float32))
     assert found.only.differs_at(run) is None
+
+
+def test_a_recorded_loop_gives_its_own_journal_in_every_format(tmp_path):
+    """What `rx.Recorder` writes of a loop of one's own, read back as a run directory, a CSV and an event file."""
+    rule = 0.1 * rx.ReduceOnPlateau(patience=2, factor=0.5) * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.5)
+    tx, params = rx.control(optax.sgd, rule), jax.numpy.ones(2)
+    state = tx.init(params)
+    rng = np.random.default_rng(0)
+    sinks = [JsonLines(tmp_path / "run"), Csv(tmp_path / "log.csv"), TensorBoard(tmp_path / "events")]
+    with rx.Recorder(state, sinks) as recorder:
+        for k in range(20):
+            loss = jax.numpy.float32(1.0 + rng.normal() ** 2)
+            _, state = tx.update(params, state, params, value=loss)
+            recorder.updated(state, loss=loss)
+            if k % 5 == 4:
+                validation = float(rng.normal() ** 2)
+                state = rx.observe(state, val_loss=validation)
+                recorder.observed(state, val_loss=validation)
+    expected = [decision.to_json() for decision in recorder.decisions]
+    assert len(expected) > 5
+    assert [decision.to_json() for decision in rx.replay(tmp_path / "run").decisions] == expected
+    for name in ("log.csv", "events"):
+        found = rx.replay(tmp_path / name, rule, total_steps=20)
+        assert [(one.count, one.metric) for one in found.decisions] == [(one["count"], one["metric"]) for one in expected]
+        assert found.only.differs_at(found.run) is None
 
 
 def test_a_grid_is_what_its_settings_are_alone(monkeypatch):
