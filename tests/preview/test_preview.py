@@ -169,3 +169,8 @@ def test_the_length_must_be_one(steps):
 def test_durations_must_be_counted():
     with pytest.raises(rx.ArgumentError, match=r"isn't counted in updates yet.*rx\.resolve"):
         rx.preview(rx.Warmup("2ep") * 0.1)
+
+
+def test_a_part_that_ends_where_the_next_begins_is_told_once():
+    rate = rx.Join([rx.Linear(0.0, 0.1, 50), rx.Cosine(0.1, 150)], [50])
+    assert [(one.count, one.what) for one in moments(rate)] == [(50, "part 2 of Join begins"), (200, "end of Cosine")]
