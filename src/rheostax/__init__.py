@@ -22,6 +22,7 @@ from rheostax.preview import preview
 from rheostax.record.read import RunLog, read_run
 from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
+from rheostax.race import race
 from rheostax.schedules import (
     Clock,
     Constant,
@@ -116,6 +117,7 @@ __all__ = [
     "parse",
     "preview",
     "read_run",
+    "race",
     "recipes",
     "reduce_on_plateau",
     "replay",

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from rheostax._check import did_you_mean
-from rheostax._control_state import ControlState, as_metrics, monitored
+from rheostax._control_state import ControlState, as_metrics
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups, groups_of
@@ -54,7 +54,7 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
     """
     rate = as_learning_rate(learning_rate)
     _check_factory(optimizer_factory, hyperparameters)
-    groups, names = groups_of(rate), monitored(rate)
+    groups = groups_of(rate)
 
     def make(rate: jax.Array) -> optax.GradientTransformation:
         made = optimizer_factory(learning_rate=rate, **hyperparameters)
@@ -75,7 +75,7 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
 
     def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
         body = state.body
-        body = body._replace(observed=body.rate.observe(body.observed, body.count, as_metrics(extra, names)))
+        body = body._replace(observed=body.rate.observe(body.observed, body.count, as_metrics(extra, state.monitored)))
         current, body = body.effective(state.learning_rate)
         new_updates, inner = build(current).update(updates, state.inner, params, **extra)
         body = body._replace(count=optax.safe_increment(body.count))

@@ -62,6 +62,37 @@ def train(
 
 
 @app.command()
+def race(
+    task: Annotated[str, typer.Argument(help="digits, language, diabetes, or your own: mypackage.mymodule:task")] = "digits",
+    learning_rate: Annotated[
+        str, typer.Option(help="Peaks of the task's own rate, LOW..HIGH, or an expression with lists of settings.")
+    ] = "1e-4..1e-1",
+    count: Annotated[int, typer.Option(min=1, help="How many peaks of a range.")] = 16,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a full run; the task's own number by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of initialization, dropout and data order.")] = 0,
+    metric: Annotated[str, typer.Option(help="The validation metric that decides.")] = "val_loss",
+    mode: Annotated[str | None, typer.Option(help="min or max: which way the metric is better.")] = None,
+    halving: Annotated[int, typer.Option(min=2, help="How many times fewer candidates go on after each rung.")] = 2,
+    execution: Annotated[str, typer.Option(help="auto, sequential, vmap, or sharded over the local devices.")] = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Draw the race into this PNG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
+) -> None:
+    """Train many learning rates side by side, stop the worse half now and then, and tell the best.
+
+    rheostax race digits --learning-rate 1e-4..1e-1 --count 16
+    rheostax race digits --learning-rate 'Cosine([1e-3, 1e-2], "1run") * Warmup(["1ep", "3ep"])'
+    """
+    from rheostax.cli.race import run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    result = run(
+        task, learning_rate=learning_rate, count=count, epochs=epochs, seed=seed, metric=metric, mode=mode, halving=halving,
+        execution=execution, picture=plot, silent=quiet or as_json,
+    )  # fmt: skip
+    typer.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else str(result))
+
+
+@app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe; all of them are listed without one.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which of its models or data sets, such as 7B.")] = None,
