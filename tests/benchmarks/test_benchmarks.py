@@ -71,7 +71,14 @@ def _check_targets_of(count):
     return check
 
 
+def _check_race(rows):
+    cost = rows["updates and validations charged, in full runs"]
+    assert 3 <= cost["value"] <= 3.3  # 4 candidates in two rungs, and a validation of each at its end
+    assert all(row["target"] is not None for row in rows.values())
+
+
 _EXACT = {
+    "race": _check_race,
     "traces": _check_traces,
     "memory": _check_memory,
     "nnx": _check_targets_of(3),

@@ -14,7 +14,7 @@ from rheostax.training import fit, load_task
 from tests.support import assert_close
 
 diabetes = load_task("diabetes")
-PLATEAU = rx.ReduceOnPlateau(monitor="val_r2", mode="max", patience=1, factor=0.5, rtol=0.1)
+PLATEAU = rx.ReduceOnPlateau(monitor="val_r2", mode="max", patience=1, factor=0.5, rtol=0.9)
 
 
 def test_each_candidate_is_a_run_of_its_own(tmp_path):
@@ -30,7 +30,7 @@ def test_each_candidate_is_a_run_of_its_own(tmp_path):
         losses = [line["loss"] for line in RunDirectory(alone.path).read_lines(METRICS) if "loss" in line]
         assert_close(np.float32(losses), one.losses, rtol=1e-3)
         assert one.score == pytest.approx(alone.metrics["val_loss"], rel=1e-3)
-    assert any(fit_.decisions for fit_ in [alone]), "the policy should decide something, or this test sees little"
+        assert alone.decisions, "the policy should decide something, or this test sees little"
 
 
 def test_a_validation_costs_its_examples():
