@@ -24,7 +24,6 @@ NAMES = {
     "to record": ["Recorder"],
 <<<<<<< HEAD
     "runs": ["RunLog", "read_run"],
-=======
     "to choose": ["race"],
 >>>>>>> 1ec780a (Write the page on races; measure what they cost and find)
     "recipes": ["recipes"],

@@ -23,6 +23,7 @@ from rheostax.record.read import RunLog, read_run
 from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
 from rheostax.race import race
+from rheostax.record.read import RunLog, read_run
 from rheostax.schedules import (
     Clock,
     Constant,
@@ -118,6 +119,7 @@ __all__ = [
     "preview",
     "read_run",
     "race",
+    "read_run",
     "recipes",
     "reduce_on_plateau",
     "replay",

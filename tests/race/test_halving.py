@@ -32,7 +32,10 @@ def test_every_race_ends_with_a_few_at_the_full_length(halving):
         assert ends[-1] == steps
         assert entrants[0] == candidates
         assert all(end % chunk == 0 for end in ends[:-1])
-        assert all(after >= math.ceil(before / halving) or len(plan) < math.log(candidates, halving) for before, after in itertools.pairwise(entrants))
+        assert all(
+            after >= math.ceil(before / halving) or len(plan) < math.log(candidates, halving)
+            for before, after in itertools.pairwise(entrants)
+        )
         assert entrants == sorted(entrants, reverse=True)
         if steps == 1_000 and chunk == 1:
             assert entrants[-1] <= halving

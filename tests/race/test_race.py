@@ -204,10 +204,13 @@ def impure(state, batch):
     [
         ({"candidates": []}, "candidates must be at least one learning rate, got none"),
         ({"candidates": [0.1, 0.1]}, "candidates must differ, got Constant\\(value=0.1\\) twice"),
-        ({"mode": "best"}, "mode must be \"min\" or \"max\", got 'best'"),
+        ({"mode": "best"}, 'mode must be "min" or "max", got \'best\''),
         ({"metric": "val_loss"}, "metric and validate_every need validate"),
         ({"validate": lambda _: 1.0, "validate_every": 0}, "validate_every must be a whole number >= 1, got 0"),
-        ({"validate": lambda _: {"val_los": 1.0}, "metric": "val_loss"}, "must return the metric 'val_loss', got val_los. Did you mean 'val_los'"),
+        (
+            {"validate": lambda _: {"val_los": 1.0}, "metric": "val_loss"},
+            "must return the metric 'val_loss', got val_los. Did you mean 'val_los'",
+        ),
         ({"execution": "parallel"}, "execution must be one of 'auto', 'sequential', 'vmap', 'sharded', got 'parallel'"),
         ({"batches": iter(TARGETS[:5])}, "batches must last for steps=8 updates and ended before"),
         ({"batches": lambda: iter([])}, "batches\\(\\) gave no batch"),

@@ -16,7 +16,7 @@ from rheostax.expressions import parse_grid
 from rheostax.plot.race import plot_race
 from rheostax.plot.run import save_figure
 from rheostax.race import Race, peaks, race_task
-from rheostax.training import Task, load_task
+from rheostax.training import load_task
 
 __all__ = ["run"]
 

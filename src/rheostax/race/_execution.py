@@ -39,7 +39,7 @@ class Heat(abc.ABC):
     """Candidates whose states have one structure."""
 
     @abc.abstractmethod
-    def run(self, batches: Any) -> jax.Array:
+    def run(self, batches: Any) -> np.ndarray:
         """Make one update per batch on every candidate; return the losses, `[candidates, batches]`."""
 
     @abc.abstractmethod
@@ -61,7 +61,7 @@ class Sequential(Heat):
     def __init__(self, update: Callable[[Any, Any], tuple[Any, jax.Array]], states: list[Any]) -> None:
         self._update, self._states = update, states
 
-    def run(self, batches: Any) -> Any:
+    def run(self, batches: Any) -> np.ndarray:
         results = [self._update(state, batches) for state in self._states]
         self._states = [state for state, _ in results]
         return np.stack(jax.device_get([losses for _, losses in results]))
@@ -81,9 +81,10 @@ class Stacked(Heat):
 
     def __init__(self, update: Callable[[Any, Any], tuple[Any, jax.Array]], states: list[Any], mesh: Mesh | None) -> None:
         self._update, self._mesh = update, mesh
+        self._stack: Any = None
         self.replace(states)
 
-    def run(self, batches: Any) -> jax.Array:
+    def run(self, batches: Any) -> np.ndarray:
         self._stack, losses = self._update(self._stack, batches)
         return np.asarray(losses)[: self._count]
 

@@ -107,11 +107,11 @@ def race(
 
 
 def _labelled(candidates: Iterable[RateLike] | Mapping[str, RateLike]) -> dict[str, LearningRate]:
-    named = isinstance(candidates, Mapping)
-    rates = [as_learning_rate(candidate) for candidate in (candidates.values() if named else candidates)]  # type: ignore[union-attr]
+    given: Iterable[Any] = candidates.values() if isinstance(candidates, Mapping) else candidates
+    rates = [as_learning_rate(candidate) for candidate in given]
     if not rates:
         raise ArgumentError("race: candidates must be at least one learning rate, got none.")
-    labels = list(map(str, candidates)) if named else list(map(repr, rates))
+    labels = list(map(str, candidates)) if isinstance(candidates, Mapping) else list(map(repr, rates))
     found = dict(zip(labels, rates, strict=True))
     if len(found) < len(rates):
         twice = next(label for label in labels if labels.count(label) > 1)
@@ -245,11 +245,12 @@ class _Running:
         order = sorted(self.entrants, key=lambda one: (one.diverged, -one.updates, *self.judge.key(one)))
         if order[0].diverged:
             raise ArgumentError(
-                f"race: every candidate diverged (the loss became NaN or infinite), the last after {order[0].updates:,} updates. Try lower rates."
+                f"race: every candidate diverged (the loss became NaN or infinite), the last after {order[0].updates:,} updates. "
+                "Try lower rates."
             )
         return Race(
             tuple(self._standing(i + 1, one) for i, one in enumerate(order)), order[0].state,
-            self.judge.metric if self.subject.validate else "loss", mode, self.plan[-1].end, self.plan, self.charged,
+            self.judge.metric or "loss", mode, self.plan[-1].end, self.plan, self.charged,
             self.judge.validations, validation_cost, self.execution, time.perf_counter() - begin, self._warnings(order[0]),
         )  # fmt: skip
 

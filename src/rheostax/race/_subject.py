@@ -111,7 +111,8 @@ def require_pure(subject: Subject, state: Any, batch: Any) -> None:
     if getattr(loss, "shape", None) != () or not jnp.issubdtype(loss.dtype, jnp.floating):
         raise ArgumentError(f"race: the loss must be a scalar of floating type, got {_shape(loss)}. Reduce it first, with .mean().")
     before = jax.eval_shape(lambda: state)
-    if jax.tree.structure(before) != jax.tree.structure(after):
+    structures: list[Any] = [jax.tree.structure(before), jax.tree.structure(after)]
+    if structures[0] != structures[1]:
         raise ArgumentError("race: step must return a state with the structure of the one that it was given.")
     for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):

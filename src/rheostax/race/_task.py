@@ -80,8 +80,11 @@ def race_task(
         raise ArgumentError(f"race: epochs must be a whole number >= 1, got {length!r}.")
     data = task.data()
     require_data(data)
-    named = candidates if isinstance(candidates, Mapping) else {repr(as_learning_rate(one)): one for one in candidates}
-    rates = {str(label): _resolved(task, as_learning_rate(rate), data, length) for label, rate in named.items()}
+    named: list[tuple[Any, Any]] = list(candidates.items()) if isinstance(candidates, Mapping) else [(None, one) for one in candidates]
+    rates = {
+        repr(as_learning_rate(one)) if label is None else str(label): _resolved(task, as_learning_rate(one), data, length)
+        for label, one in named
+    }
     if not rates:
         raise ArgumentError("race: candidates must be at least one learning rate, got none.")
     model = task.model(nnx.Rngs(seed))
