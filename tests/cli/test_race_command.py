@@ -1,0 +1,71 @@
+"""`rheostax race` as a user meets it."""
+
+import json
+
+import pytest
+
+from rheostax.cli.race import peak_range, run
+from rheostax.errors import ArgumentError, RheostaxError
+from tests.cli.test_train import rheostax
+
+
+def race(name="diabetes", **changes):
+    """Race as the command line does, but in this process."""
+    options = {"learning_rate": "1e-4..1e-1", "count": 2, "epochs": 1, "seed": 0, "metric": "val_loss", "mode": None, "halving": 2}
+    return run(name, **(options | {"execution": "sequential", "picture": None, "silent": True} | changes))
+
+
+def test_a_range_is_raced_and_drawn(tmp_path):
+    done = rheostax("race", "diabetes", "--count", "4", "--epochs", "4", "--json", "--plot", "race.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["label"] for one in sorted(found["standings"], key=lambda one: float(one["label"]))] == ["0.0001", "0.001", "0.01", "0.1"]
+    assert found["rungs"] == [{"end": 18, "entrants": 4}, {"end": 36, "entrants": 2}]
+    assert found["updates_charged"] == 18 * 4 + 18 * 2
+    assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_grid_is_raced_and_told_in_words():
+    found = race(learning_rate="Cosine([0.001, 0.01], '1run') * ReduceOnPlateau(monitor='val_r2', mode='max', patience=3)", metric="val_r2")
+    table = str(found).splitlines()
+    assert table[0].split() == ["rank", "updates", "val_r2", "candidate"]
+    assert table[1].endswith("init_value=0.01")
+    assert table[2].endswith("init_value=0.001")
+    assert "18 updates charged" in table[3]
+    assert table[4].startswith("winner: Cosine(init_value=0.01, decay_steps=9)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "digit"}, "There is no task 'digit'"),
+        ({"learning_rate": "1e-1..1e-4"}, "a range LOW..HIGH must have 0 < LOW < HIGH, got '1e-1..1e-4'"),
+        ({"learning_rate": "Cosin(0.1, 10)"}, "Cosine"),
+        ({"execution": "parallel"}, "execution must be one of"),
+    ],
+)
+def test_a_mistake_is_an_error_with_words(changes, said, capsys):
+    with pytest.raises(RheostaxError, match=said):
+        race(**changes)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_mistake_is_one_line_and_exit_code_2():
+    done = rheostax("race", "diabetes", "--learning-rate", "1e-1..1e-4")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --learning-rate: a range LOW..HIGH must")
+    assert done.stdout == ""
+
+
+def test_the_end_of_the_range_is_said(capsys):
+    race(learning_rate="1e-5..1e-3", count=3)
+    assert "the best is at the end of the range 1e-5..1e-3; a better one may lie beyond" in capsys.readouterr().err
+
+
+def test_ranges_are_even_in_the_logarithm():
+    assert list(peak_range("1e-4..1e-1", 4)) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1])
+    assert list(peak_range(" 0.001 .. 2.5e-1", 2)) == pytest.approx([0.001, 0.25])
+    assert peak_range("Cosine(0.1, 10)", 2) is None
+    assert peak_range("Join([1e-4..1], 3)", 2) is None
+    with pytest.raises(ArgumentError, match="--count must be at least 2"):
+        peak_range("1..2", 1)
