@@ -22,10 +22,7 @@ NAMES = {
     "to see": ["describe", "learning_rate", "observe", "preview", "should_stop", "simulate"],
     "runs": ["Replay", "RunLog", "read_run", "replay"],
     "to record": ["Recorder"],
-<<<<<<< HEAD
-    "runs": ["RunLog", "read_run"],
     "to choose": ["race"],
->>>>>>> 1ec780a (Write the page on races; measure what they cost and find)
     "recipes": ["recipes"],
     "text": ["parse"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],

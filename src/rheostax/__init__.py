@@ -19,11 +19,10 @@ from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
 from rheostax.preview import preview
+from rheostax.race import race
 from rheostax.record.read import RunLog, read_run
 from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
-from rheostax.race import race
-from rheostax.record.read import RunLog, read_run
 from rheostax.schedules import (
     Clock,
     Constant,

@@ -1,6 +1,7 @@
 """Figures, drawn with matplotlib."""
 
 from rheostax.plot.curve import plot_curve
+from rheostax.plot.race import plot_race
 from rheostax.plot.replay import plot_replay
 from rheostax.plot.run import plot_run, plot_runs, save_figure
 from rheostax.plot.terminal import draw_curve
@@ -11,3 +12,4 @@ from rheostax.plot.race import plot_race
 from rheostax.plot.run import plot_run, save_figure
 
 __all__ = ["plot_curve", "plot_race", "plot_run", "save_figure"]
+__all__ = ["plot_curve", "plot_race", "plot_replay", "plot_run", "save_figure"]
