@@ -116,7 +116,6 @@ __all__ = [
     "observe",
     "parse",
     "preview",
-    "read_run",
     "race",
     "read_run",
     "recipes",

@@ -6,10 +6,4 @@ from rheostax.plot.replay import plot_replay
 from rheostax.plot.run import plot_run, plot_runs, save_figure
 from rheostax.plot.terminal import draw_curve
 
-__all__ = ["draw_curve", "plot_curve", "plot_replay", "plot_run", "plot_runs", "save_figure"]
-__all__ = ["plot_curve", "plot_replay", "plot_run", "save_figure"]
-from rheostax.plot.race import plot_race
-from rheostax.plot.run import plot_run, save_figure
-
-__all__ = ["plot_curve", "plot_race", "plot_run", "save_figure"]
-__all__ = ["plot_curve", "plot_race", "plot_replay", "plot_run", "save_figure"]
+__all__ = ["draw_curve", "plot_curve", "plot_race", "plot_replay", "plot_run", "plot_runs", "save_figure"]

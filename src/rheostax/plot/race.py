@@ -33,7 +33,7 @@ def plot_race(result: Race) -> Any:
     figure = load("matplotlib.figure", extra="plot").Figure(figsize=(11, max(3.6, 0.24 * shown + 1.2)), layout="constrained")
     losses, scores = figure.subplots(1, 2, width_ratios=[3, 2])
     for one in reversed(result.standings):
-        _draw_losses(losses, one)
+        _draw_losses(losses, one, max(1, result.steps // 60))
     for rung in result.rungs[:-1]:
         losses.axvline(rung.end, color=RUNG, linewidth=0.8, zorder=0)
     finite = np.concatenate([one.losses[np.isfinite(one.losses)] for one in result.standings if not one.diverged])
@@ -49,8 +49,9 @@ def plot_race(result: Race) -> Any:
     return figure
 
 
-def _draw_losses(axis: Any, one: Standing) -> None:
-    width = max(1, len(one.losses) // 60)
+def _draw_losses(axis: Any, one: Standing, width: int) -> None:
+    """Draw the means over `width` updates: the same for all, or those that trained less would look noisier."""
+    width = min(width, len(one.losses))
     values = one.losses[: len(one.losses) // width * width].reshape(-1, width).mean(1)
     counts = (np.arange(len(values)) + 0.5) * width
     first = one.rank == 1
