@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from rheostax import _check
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
+from rheostax._words import counted
+from rheostax.policies._improvement import improves, margin_of
 from rheostax.policies._policy import Policy
 
 __all__ = ["OnPlateau"]
@@ -49,6 +51,11 @@ class OnPlateau(Policy):
         _check.whole(self, "cooldown", low=0)
         _check.duration(self, "accumulation_size")
 
+    @property
+    def strict(self) -> bool:
+        """Whether to judge as PyTorch does."""
+        return False
+
     @abc.abstractmethod
     def act(self, own: Any, stalled: jax.Array) -> Any:
         """Return the state after the action, where `stalled`; as it is, where not."""
@@ -73,9 +80,7 @@ class OnPlateau(Policy):
 
     def improves(self, value: jax.Array, best: jax.Array) -> jax.Array:
         """Tell whether a value is better than the best by more than the margin; anything is better than nothing."""
-        sign = 1.0 if self.mode == "min" else -1.0
-        margin = jnp.float32(self.rtol) * jnp.abs(best) + jnp.float32(self.atol)
-        return jnp.isinf(best) | (sign * value < sign * best - margin)
+        return improves(value, best, mode=self.mode, rtol=self.rtol, atol=self.atol, strict=self.strict)
 
     def _judge(self, own: Any, value: jax.Array) -> Any:
         better = self.improves(value, own.best_value)
@@ -95,9 +100,6 @@ class OnPlateau(Policy):
         return words + (f", cooling down for {cooling}" if cooling else "")
 
     def explain(self, before: Any, after: Any, value: float) -> str:
-        margin = float(self.rtol) * abs(float(before.best_value)) + float(self.atol)
+        margin = float(margin_of(before.best_value, self.rtol, self.atol, strict=self.strict))
         what = self.monitor if int(self.accumulation_size) == 1 else f"the mean of {int(self.accumulation_size)} values of {self.monitor}"
-        return (
-            f"{what} had not improved on {float(before.best_value):.6g} by {margin:.2g} for {int(self.patience)} "
-            f"observation{'s' if int(self.patience) > 1 else ''}"
-        )
+        return f"{what} had not improved on {float(before.best_value):.6g} by {margin:.2g} for {counted(int(self.patience), 'observation')}"

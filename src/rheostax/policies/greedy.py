@@ -14,6 +14,7 @@ from rheostax import _check
 from rheostax._node import node, static
 from rheostax._twofloat import TwoFloat, maximum, minimum, where
 from rheostax.errors import ArgumentError
+from rheostax.policies._improvement import improves
 from rheostax.policies._policy import Policy
 
 __all__ = ["Greedy", "GreedyState"]
@@ -100,9 +101,7 @@ class Greedy(Policy):
         return GreedyState(TwoFloat.of(1.0), best, jnp.int32(0), jnp.int32(0), jnp.int32(0), jnp.int32(0))
 
     def react(self, own: GreedyState, value: jax.Array) -> GreedyState:
-        sign = 1.0 if self.mode == "min" else -1.0
-        margin = jnp.float32(self.rtol) * jnp.abs(own.best_value) + jnp.float32(self.atol)
-        better = jnp.isinf(own.best_value) | (sign * value < sign * own.best_value - margin)
+        better = improves(value, own.best_value, mode=self.mode, rtol=self.rtol, atol=self.atol)
         judged = own._replace(
             best_value=jnp.where(better, value, own.best_value),
             good_count=jnp.where(better, own.good_count + 1, 0),

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from rheostax import _check
 from rheostax._node import node, static
 from rheostax._twofloat import TwoFloat, where
-from rheostax._words import counted
 from rheostax.errors import ArgumentError
-from rheostax.policies._policy import Observed, Policy
+from rheostax.policies._on_plateau import OnPlateau
+from rheostax.policies._policy import Observed
 from rheostax.schedules._progress import decayed
 
 __all__ = ["PlateauRate", "PlateauRateState"]
@@ -25,12 +25,14 @@ class PlateauRateState(NamedTuple):
     scale: jax.Array  # float32 []: the rate, as a factor of the one at the start
     cuts: jax.Array  # int32 []: cuts so far; the rate is made of it, so that nothing accumulates
     best_value: jax.Array  # float32 []: the best value; +inf (min) or -inf (max) before the first
-    plateau_count: jax.Array  # int32 []: values in a row without improvement
-    cooldown_count: jax.Array  # int32 []: values still to be ignored after a cut
+    plateau_count: jax.Array
+    cooldown_count: jax.Array
+    count: jax.Array  # type: ignore[assignment]
+    avg_value: jax.Array
 
 
 @node
-class PlateauRate(Policy):
+class PlateauRate(OnPlateau):
     """Hold a rate and multiply it by `factor` whenever a metric hasn't improved for `patience` observations in a row.
 
     It counts as `rx.ReduceOnPlateau` does, which is a factor; this is the rate itself. So it can have a floor in the rate's
@@ -48,6 +50,7 @@ class PlateauRate(Policy):
         rtol: Relative margin of an improvement, in [0, 1].
         atol: Absolute margin of an improvement, >= 0.
         cooldown: Values after a cut that aren't counted, a whole number >= 0.
+        accumulation_size: Observations that are averaged into one value, a whole number >= 1 or a duration.
         min_value: Lower bound that cuts respect, >= 0; a rate that starts below it stays.
         min_change: A cut that would change the rate by no more than this is left out, >= 0.
         strict: Judge as PyTorch does: the relative margin is `rtol * best`, whatever its sign, so that a negative metric that
@@ -69,13 +72,7 @@ class PlateauRate(Policy):
 
     init_value: float
     _: dataclasses.KW_ONLY
-    monitor: str = static(default="value")
-    mode: str = static(default="min")
     factor: float = 0.1
-    patience: int = 10
-    rtol: float = 1e-4
-    atol: float = 0.0
-    cooldown: int = 0
     min_value: float = 0.0
     min_change: float = 0.0
     strict: bool = static(default=False)
@@ -85,13 +82,8 @@ class PlateauRate(Policy):
 
     def __post_init__(self) -> None:
         _check.number(self, "init_value")
-        _check.name(self, "monitor")
-        _check.choice(self, "mode", ("min", "max"))
+        super().__post_init__()
         _check.number(self, "factor", high=1.0, advice="The rate is multiplied by it at each cut.")
-        _check.whole(self, "patience", advice="1 cuts at the first observation that is no improvement.")
-        _check.number(self, "rtol", high=1.0, high_open=False)
-        _check.number(self, "atol")
-        _check.whole(self, "cooldown", low=0)
         _check.number(self, "min_value")
         _check.number(self, "min_change")
         if not isinstance(self.strict, bool):
@@ -105,9 +97,10 @@ class PlateauRate(Policy):
         return jnp.ones_like(value, bool) if self.strict else jnp.isfinite(value)
 
     def start(self) -> PlateauRateState:
-        nothing = jnp.inf if self.mode == "min" else -jnp.inf
-        best = jnp.float32(nothing if self.best_value is None else self.best_value)
-        return PlateauRateState(jnp.float32(1.0), jnp.int32(0), best, jnp.int32(self.plateau_count), jnp.int32(self.cooldown_count))
+        begun = {"plateau_count": jnp.int32(self.plateau_count), "cooldown_count": jnp.int32(self.cooldown_count)}
+        if self.best_value is not None:
+            begun["best_value"] = jnp.float32(self.best_value)
+        return PlateauRateState(jnp.float32(1.0), jnp.int32(0), **{**self.watching(), **begun})
 
     def after(self, cuts: jax.Array) -> TwoFloat:
         """Return the rate after a number of cuts."""
@@ -115,38 +108,12 @@ class PlateauRate(Policy):
         lowered = where(factor.high > 0, decayed(self.init_value, where(factor.high > 0, factor, 1.0), cuts), 0.0)
         return where(cuts == 0, self.init_value, where((lowered - floor).high < 0, floor, lowered))
 
-    def improves(self, value: jax.Array, best: jax.Array) -> jax.Array:
-        """Tell whether a value is better than the best by more than the margin; whatever is better than nothing is."""
-        sign = 1.0 if self.mode == "min" else -1.0
-        known = jnp.where(jnp.isfinite(best), best, 0.0)
-        margin = TwoFloat.of(self.rtol) * (known if self.strict else jnp.abs(known)) + TwoFloat.of(self.atol)
-        short = (TwoFloat.of(sign * known) - margin - TwoFloat.of(sign * jnp.where(jnp.isfinite(value), value, 0.0))).high > 0
-        return jnp.where(jnp.isfinite(best) & jnp.isfinite(value), short, sign * value < sign * best)
-
-    def react(self, own: PlateauRateState, value: jax.Array) -> PlateauRateState:
-        better = self.improves(value, own.best_value)
-        cooling = own.cooldown_count > 0
-        bad = jnp.where(better | cooling, 0, own.plateau_count + 1)
-        due = bad >= jnp.int32(self.patience)
+    def act(self, own: PlateauRateState, stalled: jax.Array) -> PlateauRateState:
         old, new, first = self.after(own.cuts), self.after(own.cuts + 1), TwoFloat.of(self.init_value)
         # Once a cut is left out, so is every later one: the number of cuts is all there is to know about the rate.
-        cut = due & ((old - new - TwoFloat.of(self.min_change)).high > 0)
-        return PlateauRateState(
-            scale=jnp.where(cut, (new / where(first.high > 0, first, 1.0)).high, own.scale),
-            cuts=own.cuts + cut.astype(jnp.int32),
-            best_value=jnp.where(better, value, own.best_value),
-            plateau_count=jnp.where(due, 0, bad),
-            cooldown_count=jnp.where(due, jnp.int32(self.cooldown), jnp.maximum(own.cooldown_count - 1, 0)),
-        )
+        cut = stalled & ((old - new - self.min_change).high > 0)
+        scale = (new / where(first.high > 0, first, 1.0)).high
+        return own._replace(scale=jnp.where(cut, scale, own.scale), cuts=own.cuts + cut.astype(jnp.int32))
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        rate = self.after(state.own.cuts)
-        return TwoFloat(jnp.broadcast_to(rate.high, jnp.shape(count)), jnp.broadcast_to(rate.low, jnp.shape(count)))
-
-    def status(self, own: PlateauRateState) -> str:
-        words = f"best {float(own.best_value):.6g}, {int(own.plateau_count)} of {int(self.patience)} bad values in a row"
-        cooling = int(own.cooldown_count)
-        return words + (f", cooling down for {cooling}" if cooling else "")
-
-    def explain(self, before: PlateauRateState, after: PlateauRateState, value: float) -> str:
-        return f"{self.monitor} had not improved on {float(before.best_value):.6g} for {counted(int(self.patience), 'observation')}"
+        return self.after(state.own.cuts).broadcast_to(jnp.shape(count))

@@ -24,7 +24,7 @@ class StrictPlateau(PlateauRate):
     def improves(self, value: jax.Array, best: jax.Array) -> jax.Array:
         return jnp.isnan(best) | super().improves(value, best)
 
-    def react(self, own: PlateauRateState, value: jax.Array) -> PlateauRateState:
+    def act(self, own: PlateauRateState, stalled: jax.Array) -> PlateauRateState:
         unbeatable = jnp.float32(-jnp.inf if self.mode == "min" else jnp.inf)
-        new = super().react(own, value)
-        return new._replace(best_value=jnp.where(jnp.isnan(new.best_value), unbeatable, new.best_value))
+        own = super().act(own, stalled)
+        return own._replace(best_value=jnp.where(jnp.isnan(own.best_value), unbeatable, own.best_value))
