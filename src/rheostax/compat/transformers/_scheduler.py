@@ -8,7 +8,7 @@ from typing import Any
 from rheostax._check import did_you_mean
 from rheostax._rate import LearningRate
 from rheostax.compat.torch import convert as convert_torch
-from rheostax.compat.transformers import _greedy, _schedules
+from rheostax.compat.transformers import _cosines, _greedy, _lines, _wsd
 from rheostax.errors import ArgumentError
 from rheostax.schedules.shift import Shift
 
@@ -16,17 +16,17 @@ __all__ = ["NAMES", "convert", "get_scheduler"]
 
 # name, function, whether it takes num_warmup_steps and num_training_steps
 NAMES: dict[str, tuple[Callable[..., LearningRate], bool, bool]] = {
-    "linear": (_schedules.get_linear_schedule_with_warmup, True, True),
-    "cosine": (_schedules.get_cosine_schedule_with_warmup, True, True),
-    "cosine_with_restarts": (_schedules.get_cosine_with_hard_restarts_schedule_with_warmup, True, True),
-    "polynomial": (_schedules.get_polynomial_decay_schedule_with_warmup, True, True),
-    "constant": (_schedules.get_constant_schedule, False, False),
-    "constant_with_warmup": (_schedules.get_constant_schedule_with_warmup, True, False),
-    "inverse_sqrt": (_schedules.get_inverse_sqrt_schedule, True, False),
+    "linear": (_lines.get_linear_schedule_with_warmup, True, True),
+    "cosine": (_cosines.get_cosine_schedule_with_warmup, True, True),
+    "cosine_with_restarts": (_cosines.get_cosine_with_hard_restarts_schedule_with_warmup, True, True),
+    "polynomial": (_lines.get_polynomial_decay_schedule_with_warmup, True, True),
+    "constant": (_lines.get_constant_schedule, False, False),
+    "constant_with_warmup": (_lines.get_constant_schedule_with_warmup, True, False),
+    "inverse_sqrt": (_lines.get_inverse_sqrt_schedule, True, False),
     "reduce_lr_on_plateau": (_greedy.get_reduce_on_plateau_schedule, False, False),
-    "cosine_with_min_lr": (_schedules.get_cosine_with_min_lr_schedule_with_warmup, True, True),
-    "cosine_warmup_with_min_lr": (_schedules.get_cosine_with_min_lr_schedule_with_warmup_lr_rate, True, True),
-    "warmup_stable_decay": (_schedules.get_wsd_schedule, True, True),
+    "cosine_with_min_lr": (_cosines.get_cosine_with_min_lr_schedule_with_warmup, True, True),
+    "cosine_warmup_with_min_lr": (_cosines.get_cosine_with_min_lr_schedule_with_warmup_lr_rate, True, True),
+    "warmup_stable_decay": (_wsd.get_wsd_schedule, True, True),
     "greedy": (_greedy.get_greedy_schedule, False, False),
 }
 
@@ -120,19 +120,19 @@ def convert(scheduler: Any, *, group: int | None = None, **arguments: Any) -> Le
 def _of_lambda(function: str, rate: float, known: dict[str, Any]) -> LearningRate:
     """Return the schedule that one of Transformers' functions of the step, with its arguments, comes from."""
     if function == "_get_cosine_schedule_with_warmup_lr_lambda" and "min_lr_rate" in known:
-        return _schedules.get_cosine_with_min_lr_schedule_with_warmup(rate, **known)
+        return _cosines.get_cosine_with_min_lr_schedule_with_warmup(rate, **known)
     if function == "_get_polynomial_decay_schedule_with_warmup_lr_lambda":
         known.pop("lr_init", None)
     names: dict[str, Callable[..., LearningRate]] = {
-        "_get_constant_lambda": _schedules.get_constant_schedule,
-        "_get_constant_schedule_with_warmup_lr_lambda": _schedules.get_constant_schedule_with_warmup,
-        "_get_linear_schedule_with_warmup_lr_lambda": _schedules.get_linear_schedule_with_warmup,
-        "_get_cosine_schedule_with_warmup_lr_lambda": _schedules.get_cosine_schedule_with_warmup,
-        "_get_cosine_with_hard_restarts_schedule_with_warmup_lr_lambda": _schedules.get_cosine_with_hard_restarts_schedule_with_warmup,
-        "_get_polynomial_decay_schedule_with_warmup_lr_lambda": _schedules.get_polynomial_decay_schedule_with_warmup,
-        "_get_inverse_sqrt_schedule_lr_lambda": _schedules.get_inverse_sqrt_schedule,
-        "_get_cosine_with_min_lr_schedule_with_warmup_lr_rate_lambda": _schedules.get_cosine_with_min_lr_schedule_with_warmup_lr_rate,
-        "_get_wsd_scheduler_lambda": _schedules.get_wsd_schedule,
+        "_get_constant_lambda": _lines.get_constant_schedule,
+        "_get_constant_schedule_with_warmup_lr_lambda": _lines.get_constant_schedule_with_warmup,
+        "_get_linear_schedule_with_warmup_lr_lambda": _lines.get_linear_schedule_with_warmup,
+        "_get_cosine_schedule_with_warmup_lr_lambda": _cosines.get_cosine_schedule_with_warmup,
+        "_get_cosine_with_hard_restarts_schedule_with_warmup_lr_lambda": _cosines.get_cosine_with_hard_restarts_schedule_with_warmup,
+        "_get_polynomial_decay_schedule_with_warmup_lr_lambda": _lines.get_polynomial_decay_schedule_with_warmup,
+        "_get_inverse_sqrt_schedule_lr_lambda": _lines.get_inverse_sqrt_schedule,
+        "_get_cosine_with_min_lr_schedule_with_warmup_lr_rate_lambda": _cosines.get_cosine_with_min_lr_schedule_with_warmup_lr_rate,
+        "_get_wsd_scheduler_lambda": _wsd.get_wsd_schedule,
     }
     if function not in names:
         raise ArgumentError(f"convert: scheduler must be one that Transformers made, got a LambdaLR of {function or 'no function'!r}.")
