@@ -81,8 +81,8 @@ def GreedyLR(
         ArgumentError: If an argument breaks its rule.
 
     >>> import rheostax as rx
-    >>> rx.compat.transformers.GreedyLR(0.1, patience=4, min_lr=0.01)
-    0.1 * Greedy(patience=5, min_change=1e-07, reset_after=500)
+    >>> rx.compat.transformers.GreedyLR(0.1, patience=4, min_lr=0.025)
+    0.1 * Greedy(patience=5, min_scale=0.25, min_change=1e-07, reset_after=500)
     """
     name = "GreedyLR"
     refuse(name, "verbose", verbose, unless=False, why="rx.describe and the journal of a run tell what it does.")
