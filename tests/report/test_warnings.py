@@ -70,11 +70,12 @@ def test_observations_that_are_no_numbers(write):
     assert warnings(write("b", records=records, summary={"warnings": told})) == told
 
 
-@pytest.mark.parametrize(("updates", "warned"), [(100, False), (104, False), (200, True)])
+@pytest.mark.parametrize(("updates", "warned"), [(100, False), (105, False), (106, True), (200, True)])
 def test_a_schedule_that_ends_before_the_run(write, updates, warned):
     config = {"learning_rate": "Cosine(init_value=0.1, decay_steps=100, end_value=0.01)", "epochs": 2, "updates_per_epoch": updates / 2}
     path = write(config=config, records=steady(updates), summary={})
-    says = "the schedule ends at update 100 but the run made 200: for 50% of it the rate stayed at its end value"
+    part = {106: "6%", 200: "50%"}.get(updates)
+    says = f"the schedule ends at update 100 but the run made {updates}: for {part} of it the rate stayed at its end value"
     assert warnings(path) == [says] * warned
 
 
@@ -92,11 +93,18 @@ def test_a_schedule_that_goes_on_after_the_run(write, epochs, made, warned):
     assert warnings(write(config=config, records=steady(made), summary={})) == [says] * warned
 
 
-@pytest.mark.parametrize(("since", "warned"), [(51, False), (49, True), (0, False)])
+@pytest.mark.parametrize(("since", "warned"), [(51, False), (50, True), (0, False)])
 def test_a_rate_that_was_at_its_floor_for_half_the_run(write, since, warned):
     records = [{"count": i, "loss": 1.0, "learning_rate": 0.1 if i < since else 0.001} for i in range(101)]
     says = f"the rate stood at its lowest, 0.001, for {(100 - since)}% of the run: from update {since} on"
     assert warnings(write(records=records, summary={})) == [says] * warned
+
+
+def test_a_floor_that_is_the_end_of_the_schedule_is_told_once(write):
+    config = {"learning_rate": "Linear(init_value=0.1, end_value=0.001, transition_steps=20)"}
+    records = [{"count": i, "loss": 1.0, "learning_rate": max(0.1 - 0.00495 * i, 0.001)} for i in range(100)]
+    told = warnings(write(config=config, records=records, summary={}))
+    assert told == ["the schedule ends at update 20 but the run made 100: for 80% of it the rate stayed at its end value"]
 
 
 def test_the_floor_of_a_group_is_told_with_its_name(write):
