@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,24 @@ WIDTHS = [192] * 5  # an update of about a millisecond
 
 def run(quick: bool = False) -> Topic:
     updates, rounds = (10, 3) if quick else (100, 60)
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = {
-            "recorded in memory": _block(updates, sinks=[]),
-            "recorded as JSON Lines": _block(updates, sinks=[JsonLines(Path(folder) / "a")]),
-            "recorded as JSON Lines, the step returns a snapshot": _block(updates, sinks=[JsonLines(Path(folder) / "b")], inside=True),
+            "recorded in memory": _block(stack, updates, []),
+            "recorded as JSON Lines": _block(stack, updates, [JsonLines(folder / "a")]),
+            "recorded as JSON Lines, the step returns a snapshot": _block(stack, updates, [JsonLines(folder / "b")], inside=True),
         }
-        seconds = interleave({"not recorded": _block(updates), **ours}, rounds)
+        seconds = interleave({"not recorded": _block(stack, updates), **ours}, rounds)
     rows = compared(seconds, updates, Target("<=", 1.01), judged=ours)
     return Topic("Time of an update under nnx.jit, loss and learning rate recorded at every one", rows)
 
 
-def _block(updates: int, sinks: Any = None, inside: bool = False) -> Block:
+def _block(stack: contextlib.ExitStack, updates: int, sinks: Any = None, inside: bool = False) -> Block:
     """Make a block of updates; each sends one batch of `updates` records."""
     model = work.MLP(*WIDTHS, rngs=nnx.Rngs(0))
     optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
     x, y = (array[0] for array in work.batches(1, WIDTHS[0], WIDTHS[-1]))
-    recorder = None if sinks is None else rx.Recorder(optimizer, sinks, every=updates)
+    recorder = None if sinks is None else stack.enter_context(rx.Recorder(optimizer, sinks, every=updates))
 
     @nnx.jit
     def step(model: Any, optimizer: Any, x: jax.Array, y: jax.Array) -> Any:
