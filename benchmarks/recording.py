@@ -20,7 +20,7 @@ WIDTHS = [192] * 5  # an update of about a millisecond
 
 
 def run(quick: bool = False) -> Topic:
-    updates, rounds = (10, 3) if quick else (100, 60)
+    updates, rounds = (10, 3) if quick else (200, 40)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,29 +12,19 @@ import numpy as np
 
 from rheostax._words import counted
 from rheostax.errors import ArgumentError, RheostaxWarning
+from rheostax.record._chunk import Column, Entry, columns_of
 from rheostax.record.snapshot import Reader, pack
 
-__all__ = ["Entry", "Intake", "scanned_metric"]
+__all__ = ["Intake", "scanned_metric"]
 
 OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
 SINGLE = frozenset(map(np.dtype, (np.float32, jnp.bfloat16, np.float16)))  # float32 holds them exactly
 
 
-class Entry(NamedTuple):
-    """What is kept of one moment; until it is fetched, on the device."""
-
-    arrays: tuple[Any, ...]  # one after the other a vector, int32 [m + names]: of `snapshot`, metrics behind it
-    names: tuple[str, ...]  # of these metrics
-    others: dict[str, Any]  # further metrics: floats, and arrays before they are fetched
-    applied: bool  # whether it was an update
-    time: float
-    said: int | None  # what the caller says that the count is
-
-
 class Intake:
     """Check what comes, and keep it from being deleted.
 
-    A jitted function that donates its arguments deletes their arrays, so they are copied. On a CPU that costs 30 microseconds of an
+    A jitted function that donates its arguments deletes their arrays, so they are copied. On a CPU that costs tens of microseconds of an
     update, since the copy has to wait for the update in another thread. Whether the loop donates shows at the second update; if it
     doesn't, the arrays themselves are kept.
     """
@@ -108,17 +98,19 @@ class Intake:
             rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}]"
             raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
 
-    def settle(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Make numbers of all metrics outside of the vectors, and leave out what was deleted. It waits for the device."""
+    def fetch(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], np.ndarray, list[Column]]:
+        """Return the entries without those that were deleted, and what `columns_of` makes of them. It waits for the device."""
         waiting = [(entry.others, name, value) for entry in entries for name, value in entry.others.items() if type(value) is not float]
         if next(iter(entries[0].arrays[0].devices())).platform != "cpu":  # there they needn't be copied
             for array in [array for entry in entries for array in entry.arrays] + [value for _, _, value in waiting]:
                 array.copy_to_host_async()
         for others, name, value in waiting:
             others[name] = np.float32(value) if value.dtype in SINGLE else float(value)
-        if not any(array.is_deleted() for entry in entries for array in entry.arrays):
-            return list(entries)
-        return [whole for entry in entries for whole in self._rescued(entry)]
+        try:
+            return entries, *columns_of(entries, self._reader.size)
+        except RuntimeError:  # what jax raises where an array was deleted
+            whole = [kept for entry in entries for kept in self._rescued(entry)]
+            return whole, *columns_of(whole, self._reader.size)
 
     def _rescued(self, entry: Entry) -> list[Entry]:
         """Return an entry with NaN for metrics that were deleted, or nothing if the state was."""

@@ -12,8 +12,8 @@ from rheostax import _check
 from rheostax._words import counted, plain
 from rheostax.describe import describe
 from rheostax.errors import ArgumentError
-from rheostax.record._chunk import Chunk, Column, columns_of, history
-from rheostax.record._intake import Entry, Intake, scanned_metric
+from rheostax.record._chunk import Chunk, Column, Entry, history
+from rheostax.record._intake import Intake, scanned_metric
 from rheostax.record._moments import decisions_in, rates_by_group
 from rheostax.record._outlets import Outlets
 from rheostax.record.environment import environment
@@ -68,7 +68,7 @@ class Recorder:
         x: Any,
         sinks: Iterable[Sink] | Sink = (),
         *,
-        every: int = 100,
+        every: int = 200,
         seconds: float = 10.0,
         config: Mapping[str, Any] | None = None,
     ) -> None:
@@ -226,11 +226,10 @@ class Recorder:
         entries, self._waiting = self._waiting[:n], self._waiting[n:]
         if not entries:
             return
-        entries = self._intake.settle(entries)
-        rows, columns = columns_of(entries, self._reader.size)
-        applied = np.array([entry.applied for entry in entries])
-        said = {i: entry.said for i, entry in enumerate(entries) if entry.said is not None}
-        self._digest(rows, columns, applied, np.array([entry.time for entry in entries]), said)
+        whole, rows, columns = self._intake.fetch(entries)
+        applied = np.array([entry.applied for entry in whole])
+        said = {i: entry.said for i, entry in enumerate(whole) if entry.said is not None}
+        self._digest(rows, columns, applied, np.array([entry.time for entry in whole]), said)
 
     def _digest(
         self, rows: np.ndarray, columns: list[Column], applied: np.ndarray, times: np.ndarray, said: Mapping[int, int] | None = None
