@@ -24,7 +24,7 @@ __all__ = ["UnknownWordError", "arguments", "class_named", "classes", "is_list",
 PEERS = {
     "BrokenStep": "rheostax.compat.timm._steps",
     "CosineFalls": "rheostax.compat.transformers._wave",
-    "CosinePower": "rheostax.compat.optax",
+    "CosinePower": "rheostax.compat.optax._cosine_power",
     "CosineWave": "rheostax.compat.transformers._wave",
     "CyclePolynomial": "rheostax.compat.keras._decays",
     "Cycles": "rheostax.compat._cycles",
