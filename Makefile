@@ -6,13 +6,14 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity bench lint docs clean
+.PHONY: help train test browser-test parity mutation bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
 	@echo "make test    all tests, doctests, examples and documentation code"
 	@echo "make browser-test  the report's page in Chromium, which has to be on the path"
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
+	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
@@ -51,6 +52,16 @@ parity:
 	else \
 		echo "make parity: nothing compared; the other libraries are installed for Python 3.11, and this is $$($(PYTHON) --version)"; \
 	fi
+
+# Its package brings a dozen others, which nothing else needs.
+MUTATION_READY := $(VENV)/.ready-mutation
+
+$(MUTATION_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	@touch $@
+
+mutation: $(MUTATION_READY)
+	$(BIN)/python -m benchmarks.mutation $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
