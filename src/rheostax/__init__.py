@@ -133,7 +133,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `rx.compat` when it is used for the first time."""
-    if name == "compat":
-        return importlib.import_module("rheostax.compat")
+    """Import `rx.compat` and `rx.forecast` when they are used for the first time."""
+    if name in ("compat", "forecast"):
+        return importlib.import_module(f"rheostax.{name}")
     raise AttributeError(f"module 'rheostax' has no attribute {name!r}")

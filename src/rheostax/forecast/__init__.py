@@ -1,0 +1,11 @@
+"""What a learning rate will bring: laws that predict a loss curve from the rates, fitted to logged runs.
+
+Computed on the host, in NumPy's float64: a fit takes a second, and nothing of it runs inside a training step.
+"""
+
+from rheostax.forecast._curve import Curve, read_curve
+from rheostax.forecast._fit import fit
+from rheostax.forecast._fitted import Fitted, Prediction
+from rheostax.forecast._laws import LAWS, Law
+
+__all__ = ["LAWS", "Curve", "Fitted", "Law", "Prediction", "fit", "read_curve"]

@@ -1,0 +1,182 @@
+"""`fit`: find the parameters of a law from logged runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rheostax._check import did_you_mean
+from rheostax.errors import ArgumentError
+from rheostax.forecast._curve import FEWEST, Curve
+from rheostax.forecast._fitted import Fitted
+from rheostax.forecast._laws import LAWS, Law
+from rheostax.forecast._path import Path
+
+__all__ = ["fit"]
+
+BLOCKS = 128  # of a run in a fit: twice as many change a prediction by less than its noise
+STARTS = ((0.0, 0.0), (-0.5, 1.5), (0.5, -1.5), (0.3, 1.5))  # in standard deviations of the first two parameters
+TRUST = 0.003  # of the loss: what laws are off by, by which residuals are weighed against what is usual for the parameters
+QUADRATIC = 0.25  # residuals above this part of the scale count linearly: the first points after a warm-up are always off
+
+
+def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power", warmup_steps: int = 0) -> Fitted:
+    """Fit a law to the loss curves of one or more runs of one model, batch size and data.
+
+    The sum of a robust (Huber) loss of all residuals and of the squared distance of the searched parameters from what is usual for the
+    law is made least, from several starts. So parameters that the runs don't tell (with a rate that never changes, what a change
+    would bring) stay at what is usual, and the bands grow accordingly.
+
+    Args:
+        curves: The runs, as `rx.forecast.read_curve` reads them, or anything with the arrays `step`, `learning_rate` and `loss`.
+            Points inside the warm-up are left out.
+        law: "fading_multi_power", "multi_power" or "annealing", or a `Law`.
+        warmup_steps: Updates of the warm-up, the same in all runs, >= 0; its rates count as progress.
+
+    Returns:
+        The law with its parameters; predicts, compares and optimizes.
+
+    Raises:
+        ArgumentError: If an argument breaks its rule, or the runs don't suffice.
+
+    >>> import numpy as np
+    >>> from rheostax import forecast
+    >>> step = np.arange(100, 4_001, 100)
+    >>> curve = forecast.Curve(step, np.full(40, 1e-3), 2.0 + (step / 1e3) ** -0.5)
+    >>> fitted = forecast.fit([curve])
+    >>> print(fitted.predict(np.full(8_000, 1e-3), steps=[8_000]).loss.round(2))
+    [2.36]
+    """
+    family = _law(law)
+    runs = _curves(curves)
+    if not isinstance(warmup_steps, int) or warmup_steps < 0:
+        raise ArgumentError(f"forecast: warmup_steps must be a whole number >= 0, got {warmup_steps!r}.")
+    after = [_after_warmup(one, warmup_steps) for one in runs]
+    reference = max(float(one.learning_rate.max()) for one in after)
+    if not reference > 0:
+        raise ArgumentError("forecast: the learning rate is 0 everywhere, so there is no progress to fit. Give the rates that were used.")
+    paths = [
+        Path.of(one.rates(warmup_steps), one.step, begin=warmup_steps, reference=reference, exponent=family.exponent, blocks=BLOCKS)
+        for one in after
+    ]
+    loss = np.concatenate([one.loss for one in after])
+    if np.ptp(loss) == 0:
+        raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
+    problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
+    parameters, coefficients = problem.solve()
+    residuals = problem.residuals(parameters, coefficients)
+    return Fitted(
+        family, reference, warmup_steps, parameters, coefficients, problem.covariance(parameters, coefficients),
+        _Noise.of([len(path.knots) for path in paths], residuals).deviation, tuple(one.name for one in after), problem.falls,
+    )  # fmt: skip
+
+
+def _law(law: str | Law) -> Law:
+    if isinstance(law, Law):
+        return law
+    if law not in LAWS:
+        raise ArgumentError(f"forecast: law must be one of {', '.join(map(repr, LAWS))}, got {law!r}. {did_you_mean(str(law), LAWS)}".rstrip())
+    return LAWS[law]
+
+
+def _curves(curves: Any) -> list[Curve]:
+    single = isinstance(curves, Curve) or hasattr(curves, "learning_rate")
+    found = [curves] if single else list(curves.values() if isinstance(curves, dict) else curves)
+    if not found:
+        raise ArgumentError("forecast: curves must be at least one run, got none.")
+    for i, one in enumerate(found):
+        if not all(hasattr(one, name) for name in ("step", "learning_rate", "loss")):
+            raise ArgumentError(f"forecast: curves[{i}] must have the arrays step, learning_rate and loss, got {type(one).__name__}.")
+    return [one if isinstance(one, Curve) else Curve(one.step, one.learning_rate, one.loss, f"curves[{i}]") for i, one in enumerate(found)]
+
+
+def _after_warmup(one: Curve, warmup_steps: int) -> Curve:
+    keep = one.step >= max(warmup_steps, 1)
+    if keep.sum() < FEWEST:
+        raise ArgumentError(
+            f"forecast: {one.name}: at least {FEWEST} points after warmup_steps={warmup_steps:,} are needed, got {keep.sum()}. "
+            "Log the loss more often, or for longer."
+        )
+    return dataclasses.replace(one, step=one.step[keep], learning_rate=one.learning_rate[keep], loss=one.loss[keep])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Noise:
+    """How residuals scatter, and how many of them in a row say the same thing."""
+
+    deviation: float
+    repeats: float
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], residuals: np.ndarray) -> _Noise:
+        deviation = float(1.4826 * np.median(np.abs(residuals)))
+        pieces = np.split(residuals, np.cumsum(lengths)[:-1])
+        pairs = [(piece[1:], piece[:-1]) for piece in pieces]
+        spread = sum(float(np.sum(np.clip(piece, -3 * deviation, 3 * deviation) ** 2)) for piece in pieces)
+        together = sum(float(np.sum(np.clip(a, -3 * deviation, 3 * deviation) * np.clip(b, -3 * deviation, 3 * deviation))) for a, b in pairs)
+        correlation = min(max(together / spread if spread else 0.0, 0.0), 0.97)
+        return cls(max(deviation, 1e-12), (1 + correlation) / (1 - correlation))
+
+
+class _Problem:
+    """The least-squares problem: few searched parameters, the three coefficients solved for within."""
+
+    def __init__(self, law: Law, paths: list[Path], loss: np.ndarray, falls: bool) -> None:
+        self.law, self.paths, self.loss, self.falls = law, paths, loss, falls
+        self.mean, self.deviation = np.array(law.mean), np.array(law.deviation)
+
+    def design(self, parameters: np.ndarray) -> np.ndarray:
+        terms = [self.law.terms(path, parameters) for path in self.paths]
+        progress, gained = (np.concatenate(parts) for parts in zip(*terms, strict=True))
+        return np.stack([np.ones_like(progress), progress, -gained] if self.falls else [np.ones_like(progress), progress], 1)
+
+    def coefficients(self, parameters: np.ndarray) -> np.ndarray:
+        """Return floor, size and gain, each >= 0, that fit best."""
+        from scipy.optimize import nnls  # noqa: PLC0415  (jax brings scipy; it takes long to import)
+
+        design = self.design(parameters)
+        scale = np.linalg.norm(design, axis=0)
+        found = nnls(design / np.where(scale > 0, scale, 1.0), self.loss)[0] / np.where(scale > 0, scale, 1.0)
+        return found if self.falls else np.append(found, 0.0)
+
+    def residuals(self, parameters: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        return self.design(parameters) @ coefficients[: 3 if self.falls else 2] - self.loss
+
+    def objective(self, parameters: np.ndarray, scale: float) -> np.ndarray:
+        residuals = self.residuals(parameters, self.coefficients(parameters)) / scale
+        size = np.abs(residuals)
+        cost = np.where(size < QUADRATIC, size**2 / 2, QUADRATIC * (size - QUADRATIC / 2))
+        return np.concatenate([np.sqrt(2 * cost), (parameters - self.mean) / self.deviation])
+
+    def solve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the searched parameters and the coefficients."""
+        from scipy.optimize import least_squares  # noqa: PLC0415
+
+        rough = TRUST * float(np.median(np.abs(self.loss)))
+        best = None
+        for start in STARTS:
+            begin = self.mean + self.deviation * np.pad(start, (0, len(self.mean) - 2))
+            found = least_squares(self.objective, begin, args=(rough,), max_nfev=25)
+            best = found if best is None or found.cost < best.cost else best
+        assert best is not None
+        return best.x, self.coefficients(best.x)
+
+    def covariance(self, parameters: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return the covariance of searched parameters and coefficients together, from the curvature at the best fit."""
+        noise = _Noise.of([len(path.knots) for path in self.paths], self.residuals(parameters, coefficients))
+        columns = 3 if self.falls else 2
+        slopes = []
+        for i in range(len(parameters)):
+            step = np.zeros_like(parameters)
+            step[i] = 1e-4
+            ahead, behind = (self.design(parameters + sign * step) @ coefficients[:columns] for sign in (1, -1))
+            slopes.append((ahead - behind) / 2e-4)
+        jacobian = np.concatenate([np.stack(slopes, 1), self.design(parameters)], 1) / (noise.deviation * np.sqrt(noise.repeats))
+        prior = np.concatenate([1 / self.deviation**2, np.full(columns, 1e-12)])
+        inverse = np.linalg.pinv(jacobian.T @ jacobian + np.diag(prior), hermitian=True)
+        full = np.zeros((len(parameters) + 3,) * 2)
+        full[: len(inverse), : len(inverse)] = inverse
+        return full
