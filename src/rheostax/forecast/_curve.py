@@ -113,9 +113,14 @@ def _jumps(rates: np.ndarray) -> np.ndarray:
 
 
 def read_curve(
-    path: str | os.PathLike[str], *, loss: str | None = None, count: str | None = None, learning_rate: str | None = None, run: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    loss: str | None = None,
+    count: str | None = None,
+    learning_rate: str | None = None,
+    run: str | None = None,
 ) -> Curve:
-    """Read the loss curve of a finished run, in any format that `rx.read_run` knows.
+    r"""Read the loss curve of a finished run, in any format that `rx.read_run` knows.
 
     Args:
         path: A run directory, a CSV or JSON Lines file, TensorBoard's event files.
@@ -133,7 +138,7 @@ def read_curve(
     >>> import pathlib, tempfile
     >>> from rheostax import forecast
     >>> file = pathlib.Path(tempfile.mkdtemp(), "log.csv")
-    >>> _ = file.write_text("step,lr,loss\\n" + "".join(f"{100 * k},0.001,{4 - 0.1 * k}\\n" for k in range(9)))
+    >>> _ = file.write_text("step,lr,loss\n" + "".join(f"{100 * k},0.001,{4 - 0.1 * k}\n" for k in range(9)))
     >>> forecast.read_curve(file)
     Curve('log.csv', 9 points, steps 0 to 800)
     """

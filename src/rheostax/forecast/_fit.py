@@ -19,7 +19,8 @@ __all__ = ["fit"]
 
 BLOCKS = 128  # of a run in a fit: twice as many change a prediction by less than its noise
 STARTS = ((0.0, 0.0), (-0.5, 1.5), (0.5, -1.5), (0.3, 1.5))  # in standard deviations of the first two parameters
-TRUST = 0.003  # of the loss: what laws are off by, by which residuals are weighed against what is usual for the parameters
+TRUST = (0.0003, 0.003)  # of the loss: how far off laws may be, at least and at most, by which residuals are weighed against the usual
+REWEIGHTED = 3
 QUADRATIC = 0.25  # residuals above this part of the scale count linearly: the first points after a warm-up are always off
 
 
@@ -48,7 +49,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     >>> curve = forecast.Curve(step, np.full(40, 1e-3), 2.0 + (step / 1e3) ** -0.5)
     >>> fitted = forecast.fit([curve])
     >>> print(fitted.predict(np.full(8_000, 1e-3), steps=[8_000]).loss.round(2))
-    [2.36]
+    [2.35]
     """
     family = _law(law)
     runs = _curves(curves)
@@ -67,9 +68,10 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
         raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
     problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
     parameters, coefficients = problem.solve()
-    residuals = problem.residuals(parameters, coefficients)
+    residuals = problem.design(parameters) @ coefficients - loss
+    covariance = problem.covariance(parameters, coefficients)
     return Fitted(
-        family, reference, warmup_steps, parameters, coefficients, problem.covariance(parameters, coefficients),
+        family, reference, warmup_steps, parameters, np.pad(coefficients, (0, 3 - len(coefficients))), covariance,
         _Noise.of([len(path.knots) for path in paths], residuals).deviation, tuple(one.name for one in after), problem.falls,
     )  # fmt: skip
 
@@ -78,7 +80,9 @@ def _law(law: str | Law) -> Law:
     if isinstance(law, Law):
         return law
     if law not in LAWS:
-        raise ArgumentError(f"forecast: law must be one of {', '.join(map(repr, LAWS))}, got {law!r}. {did_you_mean(str(law), LAWS)}".rstrip())
+        raise ArgumentError(
+            f"forecast: law must be one of {', '.join(map(repr, LAWS))}, got {law!r}. {did_you_mean(str(law), LAWS)}".rstrip()
+        )
     return LAWS[law]
 
 
@@ -116,7 +120,9 @@ class _Noise:
         pieces = np.split(residuals, np.cumsum(lengths)[:-1])
         pairs = [(piece[1:], piece[:-1]) for piece in pieces]
         spread = sum(float(np.sum(np.clip(piece, -3 * deviation, 3 * deviation) ** 2)) for piece in pieces)
-        together = sum(float(np.sum(np.clip(a, -3 * deviation, 3 * deviation) * np.clip(b, -3 * deviation, 3 * deviation))) for a, b in pairs)
+        together = sum(
+            float(np.sum(np.clip(a, -3 * deviation, 3 * deviation) * np.clip(b, -3 * deviation, 3 * deviation))) for a, b in pairs
+        )
         correlation = min(max(together / spread if spread else 0.0, 0.0), 0.97)
         return cls(max(deviation, 1e-12), (1 + correlation) / (1 - correlation))
 
@@ -133,46 +139,52 @@ class _Problem:
         progress, gained = (np.concatenate(parts) for parts in zip(*terms, strict=True))
         return np.stack([np.ones_like(progress), progress, -gained] if self.falls else [np.ones_like(progress), progress], 1)
 
-    def coefficients(self, parameters: np.ndarray) -> np.ndarray:
-        """Return floor, size and gain, each >= 0, that fit best."""
+    def coefficients(self, design: np.ndarray, scale: float) -> np.ndarray:
+        """Return floor, size and gain, each >= 0, that fit best; what is far off counts less, so that it can't bend the others."""
         from scipy.optimize import nnls  # noqa: PLC0415  (jax brings scipy; it takes long to import)
 
-        design = self.design(parameters)
-        scale = np.linalg.norm(design, axis=0)
-        found = nnls(design / np.where(scale > 0, scale, 1.0), self.loss)[0] / np.where(scale > 0, scale, 1.0)
-        return found if self.falls else np.append(found, 0.0)
-
-    def residuals(self, parameters: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        return self.design(parameters) @ coefficients[: 3 if self.falls else 2] - self.loss
+        unit = np.linalg.norm(design, axis=0)
+        unit = np.where(unit > 0, unit, 1.0)
+        weights = np.ones(len(self.loss))
+        for _ in range(REWEIGHTED):
+            found = nnls(design / unit * weights[:, None], self.loss * weights)[0] / unit
+            size = np.abs(design @ found - self.loss) / scale
+            weights = np.sqrt(QUADRATIC / np.maximum(size, QUADRATIC))
+        return found
 
     def objective(self, parameters: np.ndarray, scale: float) -> np.ndarray:
-        residuals = self.residuals(parameters, self.coefficients(parameters)) / scale
-        size = np.abs(residuals)
+        design = self.design(parameters)
+        size = np.abs(design @ self.coefficients(design, scale) - self.loss) / scale
         cost = np.where(size < QUADRATIC, size**2 / 2, QUADRATIC * (size - QUADRATIC / 2))
         return np.concatenate([np.sqrt(2 * cost), (parameters - self.mean) / self.deviation])
 
     def solve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the searched parameters and the coefficients."""
+        """Return the searched parameters and the coefficients; the second search weighs by the noise that the first has found."""
+        level = float(np.median(np.abs(self.loss)))
+        starts = [self.mean + self.deviation * np.pad(start, (0, len(self.mean) - 2)) for start in STARTS]
+        scale = TRUST[1] * level
+        first = self._search(starts, scale)
+        design = self.design(first)
+        noise = float(1.4826 * np.median(np.abs(design @ self.coefficients(design, scale) - self.loss)))
+        scale = float(np.clip(3 * noise, TRUST[0] * level, TRUST[1] * level))
+        best = self._search([first], scale)
+        return best, self.coefficients(self.design(best), scale)
+
+    def _search(self, starts: list[np.ndarray], scale: float) -> np.ndarray:
         from scipy.optimize import least_squares  # noqa: PLC0415
 
-        rough = TRUST * float(np.median(np.abs(self.loss)))
-        best = None
-        for start in STARTS:
-            begin = self.mean + self.deviation * np.pad(start, (0, len(self.mean) - 2))
-            found = least_squares(self.objective, begin, args=(rough,), max_nfev=25)
-            best = found if best is None or found.cost < best.cost else best
-        assert best is not None
-        return best.x, self.coefficients(best.x)
+        found = [least_squares(self.objective, start, args=(scale,), max_nfev=25) for start in starts]
+        return min(found, key=lambda one: one.cost).x
 
     def covariance(self, parameters: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Return the covariance of searched parameters and coefficients together, from the curvature at the best fit."""
-        noise = _Noise.of([len(path.knots) for path in self.paths], self.residuals(parameters, coefficients))
-        columns = 3 if self.falls else 2
+        noise = _Noise.of([len(path.knots) for path in self.paths], self.design(parameters) @ coefficients - self.loss)
+        columns = len(coefficients)
         slopes = []
         for i in range(len(parameters)):
             step = np.zeros_like(parameters)
             step[i] = 1e-4
-            ahead, behind = (self.design(parameters + sign * step) @ coefficients[:columns] for sign in (1, -1))
+            ahead, behind = (self.design(parameters + sign * step) @ coefficients for sign in (1, -1))
             slopes.append((ahead - behind) / 2e-4)
         jacobian = np.concatenate([np.stack(slopes, 1), self.design(parameters)], 1) / (noise.deviation * np.sqrt(noise.repeats))
         prior = np.concatenate([1 / self.deviation**2, np.full(columns, 1e-12)])

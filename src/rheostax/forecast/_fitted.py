@@ -20,7 +20,8 @@ __all__ = ["Fitted", "Prediction"]
 
 BLOCKS = 400  # of a run in a prediction
 KNOTS = 600  # at which it is evaluated; between them it goes along a line
-MODEL = 2.0  # how much wider than the residuals of the fit the law's own error on a run that it hasn't seen is taken to be
+MODEL = 2.5  # how much wider than the residuals of the fit the law's own error on a run that it hasn't seen is taken to be
+LEAST = 0.001  # of the loss: what no law is better than, however well it fits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,7 +71,10 @@ class Fitted:
     saw_falls: bool
 
     def __repr__(self) -> str:
-        values = {**dict(zip(self.law.names, self.parameters, strict=True)), **dict(zip(("floor", "size", "gain"), self.coefficients, strict=True))}
+        values = {
+            **dict(zip(self.law.names, self.parameters, strict=True)),
+            **dict(zip(("floor", "size", "gain"), self.coefficients, strict=True)),
+        }
         return f"Fitted({type(self.law).__name__}, {', '.join(f'{name}={say(float(value))}' for name, value in values.items())})"
 
     def predict(self, learning_rates: Any, steps: Any = None, *, coverage: float = 0.9) -> Prediction:
@@ -119,7 +123,8 @@ class Fitted:
         Raises:
             ArgumentError: As `predict` does.
         """
-        named = dict(candidates) if isinstance(candidates, Mapping) else {repr(as_learning_rate(one)): one for one in candidates}
+        named: dict[Any, Any]
+        named = dict(candidates) if isinstance(candidates, Mapping) else {repr(as_learning_rate(one)): one for one in list(candidates)}
         found = {str(label): self.predict(one, [steps]) for label, one in named.items()}
         return dict(sorted(found.items(), key=lambda pair: pair[1].final))
 
@@ -166,9 +171,7 @@ class Fitted:
 
     def _path(self, rates: np.ndarray, knots: np.ndarray, stride: float = 1.0) -> Path:
         begin = round(self.warmup_steps / stride)
-        return Path.of(
-            rates, knots, begin=begin, reference=self.reference, exponent=self.law.exponent, blocks=BLOCKS, stride=stride
-        )
+        return Path.of(rates, knots, begin=begin, reference=self.reference, exponent=self.law.exponent, blocks=BLOCKS, stride=stride)
 
     def _require_known(self, path: Path) -> None:
         if not self.saw_falls and np.any(path.fall != 0):
@@ -193,7 +196,8 @@ class Fitted:
             slopes.append((loss(self.parameters + step) - loss(self.parameters - step)) / 2e-4)
         jacobian = np.stack([*slopes, np.ones_like(progress), progress, -gained], 1)
         variance = np.einsum("ki,ij,kj->k", jacobian, self.covariance, jacobian)
-        return loss(self.parameters), np.sqrt(np.maximum(variance, 0) + (MODEL * self.deviation) ** 2)
+        predicted = loss(self.parameters)
+        return predicted, np.sqrt(np.maximum(variance, 0) + (MODEL * self.deviation) ** 2 + (LEAST * predicted) ** 2)
 
 
 def _knots(wanted: np.ndarray, rates: np.ndarray) -> np.ndarray:

@@ -46,7 +46,9 @@ def optimize(fitted: Fitted, steps: int, max_value: float, min_value: float, pie
         return fitted.final(rates, stride)
 
     best = _search(final, _starts(len(ends)))
-    return PiecewiseInterpolate([0.0, *values(best)] if warmup else list(values(best)), [int(end) for end in (ends if warmup else ends[1:])])
+    return PiecewiseInterpolate(
+        [0.0, *values(best)] if warmup else list(values(best)), [int(end) for end in (ends if warmup else ends[1:])]
+    )
 
 
 def _starts(knots: int) -> list[np.ndarray]:

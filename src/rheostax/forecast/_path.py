@@ -47,7 +47,7 @@ class Path:
         area = np.concatenate([[0.0], np.cumsum(relative)]) * unit
         progress = area if exponent == 1.0 else np.concatenate([[0.0], np.cumsum(relative**exponent)]) * unit
         falls = -np.diff(relative)  # the one at index k happens between the updates k and k + 1
-        falls[: max(begin - 1, 0)] = 0.0
+        falls[:begin] = 0.0  # its last step too, from below the peak to it
         edges = _edges(falls, wanted, blocks)
         where = np.flatnonzero(falls)
         block = np.searchsorted(edges, where, side="right") - 1
@@ -60,11 +60,11 @@ class Path:
         np.maximum.at(last, block, where + 1)
         used = size > 0
         fall, last = fall[used], last[used]
-        centre, level, moment = (sums[used] / size[used] for sums in (centre, level, moment))
+        at, height, moved = (sums[used] / size[used] for sums in (centre, level, moment))
         passed = last[None, :] <= wanted[:, None]
-        since, age = area[wanted][:, None] - centre, (wanted[:, None] - moment) * unit
-        since, age = (np.where(passed, np.maximum(distance, 0.0), 0.0) for distance in (since, age))
-        return cls(wanted, progress[wanted], area[wanted], fall, level, since, age, passed)
+        since = np.where(passed, np.maximum(area[wanted][:, None] - at, 0.0), 0.0)
+        age = np.where(passed, (wanted[:, None] - moved) * unit, 0.0)
+        return cls(wanted, progress[wanted], area[wanted], fall, height, since, age, passed)
 
 
 def _edges(falls: np.ndarray, wanted: np.ndarray, blocks: int) -> np.ndarray:
