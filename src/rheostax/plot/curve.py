@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rheostax._extras import load
+from rheostax.plot.axes import tidy
 
 __all__ = ["plot_curve"]
 
@@ -49,8 +50,6 @@ def plot_curve(
         )  # fmt: skip
     axis.set(xlabel="updates", ylabel="learning rate", ylim=(0, None))
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    axis.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.set_axisbelow(True)
+    tidy(axis)
     axis.set_title(title, fontsize=9, wrap=True)
     return figure

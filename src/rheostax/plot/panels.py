@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rheostax.plot.axes import span_is_wide
 from rheostax.record.read import RunLog, Series
 
 __all__ = ["COLORS", "MOST_MARKS", "MOST_PANELS", "MOST_POINTS", "Line", "Panel", "panels", "rates_want_logarithm", "thin"]
@@ -64,10 +65,8 @@ def panels(logs: Sequence[RunLog]) -> tuple[list[Panel], list[str]]:
 
 def rates_want_logarithm(logs: Iterable[RunLog]) -> bool:
     """Tell whether the rates span so much that a linear axis would hide the small ones."""
-    every = [_finite(series) for log in logs for series in log.learning_rate.values()]
-    values = np.concatenate(every) if every else np.zeros(0)
-    positive = values[values > 0]
-    return bool(positive.size and positive.max() > 20 * positive.min())
+    every = [series.value for log in logs for series in log.learning_rate.values()]
+    return span_is_wide(np.concatenate(every) if every else [])
 
 
 def thin(series: Series, most: int = MOST_POINTS) -> Series:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rheostax._extras import load
+from rheostax.plot.axes import span_is_wide, tidy
 
 if TYPE_CHECKING:
     from rheostax.race import Race, Standing
@@ -43,9 +44,7 @@ def plot_race(result: Race) -> Any:
     _draw_scores(scores, result.standings[:shown], result.metric)
     figure.suptitle(f"{len(result.standings)} candidates for {result.cost:.1f} full runs; best: {result.standings[0].label}", fontsize=10)
     for axis in (losses, scores):
-        axis.grid(visible=True, axis="both" if axis is losses else "x", color="#ececec", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_axisbelow(True)
+        tidy(axis, grid="both" if axis is losses else "x")
     return figure
 
 
@@ -73,6 +72,6 @@ def _draw_scores(axis: Any, standings: tuple[Standing, ...], metric: str) -> Non
     axis.set_ylim(0.4, len(standings) + 0.6)
     axis.set_xlabel(f"{metric} at the end of its last rung")
     values = [one.score for one in standings if not one.diverged]
-    if min(values) > 0 and max(values) > 20 * min(values):
+    if min(values) > 0 and span_is_wide(values):
         axis.set_xscale("log")
     axis.margins(x=0.3)

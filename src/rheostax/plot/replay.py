@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from rheostax._extras import load
+from rheostax.plot.axes import span_is_wide, tidy
 from rheostax.replay import Replay, Replayed
 
 __all__ = ["plot_replay"]
 
-SEEN, HAPPENED, GRID = "#1f5fa8", "#7a7a7a", "#e6e6e6"
+SEEN, HAPPENED = "#1f5fa8", "#7a7a7a"
 RATES, ROWS, NAMED = 8, 60, 30  # settings whose rates are drawn, that have a row of their own, whose row is named
 
 
@@ -43,9 +44,7 @@ def plot_replay(replay: Replay, *, title: str = "") -> Any:
     if rows > 1:
         _draw_rows(axes[-1], replay, rows, dict(zip(map(id, chosen), colors, strict=True)))
     for axis in axes:
-        axis.grid(visible=True, color=GRID, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_axisbelow(True)
+        tidy(axis)
     axes[-1].set_xlabel("updates")
     figure.suptitle(title, fontsize=10, wrap=True)
     return figure
@@ -77,7 +76,7 @@ def _draw_rates(axis: Any, replay: Replay, chosen: list[Replayed], colors: list[
             axis.plot(decided, one.decided.new, color=color, linestyle="", marker="v", markersize=4.5)
     values = np.concatenate([one.rates.ravel() for one in chosen] + [s.value for s in replay.run.learning_rate.values()])
     positive = values[values > 0]
-    if positive.size and positive.max() > 20 * positive.min():
+    if span_is_wide(positive):
         axis.set_yscale("log")
         axis.set_ylim(bottom=max(positive.min(), positive.max() * 1e-8) * 0.7)  # what has fallen to nothing isn't worth the room
     axis.set_ylabel("learning rate")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rheostax._extras import load
+from rheostax.plot.axes import span_is_wide, tidy
 from rheostax.plot.panels import COLORS, MOST_MARKS, Panel, panels, rates_want_logarithm, thin
 from rheostax.record.read import RunLog, Series
 
@@ -43,7 +44,7 @@ def plot_run(records: Sequence[Mapping[str, Any]], journal: Sequence[Mapping[str
     _draw_rate(axes[-1], records)
     for axis in axes:
         _mark(axis, journal, CUT)
-        _tidy(axis)
+        tidy(axis)
     _label_cuts(axes[-1], journal)
     axes[-1].set_xlabel("updates")
     figure.suptitle(title, fontsize=11)
@@ -77,7 +78,7 @@ def plot_runs(logs: Sequence[RunLog], names: Sequence[str], *, title: str = "") 
         for axis in axes:
             _mark(axis, log.journal, color or CUT)
     for axis, label in zip(axes, [panel.title for panel in found] + ["learning rate"], strict=True):
-        _tidy(axis)
+        tidy(axis)
         axis.set_ylabel(label)
         if any(not line.get_label().startswith("_") for line in axis.get_lines()):
             axis.legend(frameon=False, fontsize=8)
@@ -123,12 +124,6 @@ def _mark(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
             axis.axvline(decision["count"], color=color, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
 
 
-def _tidy(axis: Any) -> None:
-    axis.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.set_axisbelow(True)
-
-
 def _draw_metric(axis: Any, records: Sequence[Mapping[str, Any]], training: str, validation: str) -> None:
     for name, color, style in ((training, TRAINING, {"linewidth": 0.7}), (validation, VALIDATION, {"marker": ".", "markersize": 4})):
         counts, values = _series(records, name)
@@ -153,8 +148,7 @@ def _draw_rate(axis: Any, records: Sequence[Mapping[str, Any]]) -> None:
     else:
         axis.plot(counts, rates, color=RATE, linewidth=1.4)
         every = np.array(rates)
-    positive = every[every > 0]
-    if positive.size and positive.max() > 20 * positive.min():
+    if span_is_wide(every):
         axis.set_yscale("log")
     axis.set_ylabel("learning rate")
 
