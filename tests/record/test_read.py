@@ -52,6 +52,30 @@ def test_a_run_directory_is_read_whole(tmp_path):
     assert run.updates == 3
 
 
+def test_numbers_without_end_and_decisions_that_are_none_are_left_out(tmp_path):
+    rates = {"old_learning_rate": 0.1, "new_learning_rate": {"head": 0.05, "body": None}}
+    bad = [
+        {"count": "2"},
+        {"count": 1, "old_learning_rate": "high"},
+        {"count": 1, "new_learning_rate": {"head": [1]}},
+        {"count": 1, "metric": []},
+    ]
+    folder = run_directory(tmp_path / "run", [*RECORDS, {"count": 10**30, "loss": 1.0}], journal=[{"count": 2} | rates, *bad])
+    with (folder / "metrics.jsonl").open("a") as stream:
+        stream.write('{"count": 3, "loss": -1' + "0" * 400 + "}\n")
+    run = rx.read_run(folder)
+    np.testing.assert_array_equal(run.series["loss"].value, [3.0, np.nan, 2.0, -np.inf])
+    assert run.journal == [{"count": 2} | rates]
+    assert run.notes == ["journal.jsonl: 4 records that are no decision left out", "metrics.jsonl: 1 record without a count left out"]
+    assert rx.read_run(write(tmp_path, "step,loss\n1e30,1\n-1,2\n7,3\n")).series["loss"].count.tolist() == [7]
+
+
+@pytest.mark.parametrize(("told", "updates"), [(45, 45.0), (0, None), ("many", None), (True, None), (float("nan"), None), (10**400, None)])
+def test_the_updates_of_an_epoch_are_a_number_or_not_known(tmp_path, told, updates):
+    run = rx.RunLog(tmp_path, "run directory", {}, {}, config={"updates_per_epoch": told})
+    assert run.updates_per_epoch == updates
+
+
 def test_what_is_left_of_a_killed_run_is_read(tmp_path):
     folder = run_directory(tmp_path / "run", RECORDS)
     (folder / "summary.json").unlink()

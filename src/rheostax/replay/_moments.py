@@ -75,13 +75,13 @@ def find_metrics(
             raise UnknownMetricError(f"No policy monitors {name!r}; this learning rate monitors {', '.join(map(repr, monitored))}.")
     found, notes, missing = {}, [], []
     for name in monitored:
-        own = (monitor or {}).get(name) or _likely(run, name)
+        own = monitor[name] if monitor and name in monitor else _likely(run, name)
         if own in run.series:
             found[name] = own
             if own != name and not monitor:
                 notes.append(f"what the policy monitors as {name!r} is the run's {own!r}")
         else:
-            missing.append(own or name)
+            missing.append(name if own is None else own)
     if missing and (monitor or not (lenient or found)):
         hint = did_you_mean(missing[0], run.series)
         there = ", ".join(run.series) or "(none)"

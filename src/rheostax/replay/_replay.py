@@ -73,7 +73,7 @@ def replay(
     chosen = _settings(log, learning_rate)
     updates = _updates(log, total_steps)
     length: Any = total_steps or _planned(log) or updates
-    epoch: Any = steps_per_epoch or log.config.get("updates_per_epoch")
+    epoch: Any = log.updates_per_epoch if steps_per_epoch is None else steps_per_epoch
     rates = [(values, resolve(rate, total_steps=length, steps_per_epoch=epoch)) for values, rate in chosen]
     for _, rate in rates:
         _require_reactive(rate)
@@ -125,8 +125,8 @@ def _updates(run: RunLog, total_steps: int | None) -> int:
 
 def _planned(run: RunLog) -> int | None:
     """Return how many updates the run would have made if nothing had ended it."""
-    epochs, each = run.config.get("epochs"), run.config.get("updates_per_epoch")
-    return epochs * each if isinstance(epochs, int) and isinstance(each, int) else None
+    epochs, each = run.config.get("epochs"), run.updates_per_epoch
+    return round(epochs * each) if isinstance(epochs, int) and each else None
 
 
 def _require_reactive(rate: LearningRate) -> None:

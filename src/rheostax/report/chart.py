@@ -9,7 +9,6 @@ import numpy as np
 from rheostax.plot.panels import COLORS, MOST_POINTS, panels, rates_want_logarithm, thin
 from rheostax.record.read import Series
 from rheostax.report.model import Report, RunReport
-from rheostax.report.values import per_epoch
 
 __all__ = ["chart"]
 
@@ -42,7 +41,7 @@ def _run(run: RunReport, number: int, where: dict[str, tuple[int, bool]], rate_p
         for move in run.decisions
     ]
     return {
-        "name": run.name, "color": COLORS[number % len(COLORS)], "updates_per_epoch": per_epoch(run.log),
+        "name": run.name, "color": COLORS[number % len(COLORS)], "updates_per_epoch": run.log.updates_per_epoch,
         "lines": lines, "decisions": decisions,
     }  # fmt: skip
 

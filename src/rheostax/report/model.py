@@ -53,7 +53,7 @@ class RunReport:
     name: str
     path: str
     kind: str  # who wrote it, as `read_run` says
-    complete: bool  # whether it came to an end and said so; None where its format has no such thing
+    complete: bool  # whether it came to an end and said so; true where its format has no such thing
     reason: str  # why it ended
     updates: int
     epochs: float | None

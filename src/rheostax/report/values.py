@@ -11,7 +11,7 @@ import numpy as np
 
 from rheostax.record.read import RunLog, Series
 
-__all__ = ["Values", "epoch_at", "flatten", "number", "per_epoch", "seconds_at"]
+__all__ = ["Values", "epoch_at", "flatten", "number", "seconds_at"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +36,9 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def per_epoch(log: RunLog) -> float | None:
-    """Return how many updates an epoch has, if the run tells."""
-    found = number(log.config.get("updates_per_epoch"))
-    return found if found and found > 0 else None
-
-
 def epoch_at(log: RunLog, count: float) -> float | None:
     """Return which epoch a count is in, as a fraction."""
-    size = per_epoch(log)
+    size = log.updates_per_epoch
     return None if size is None else round(count / size, 6)
 
 

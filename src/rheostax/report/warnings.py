@@ -14,7 +14,7 @@ from rheostax.errors import RheostaxError
 from rheostax.expressions import parse
 from rheostax.policies import Policy
 from rheostax.record.read import RunLog
-from rheostax.report.values import Values, number, per_epoch
+from rheostax.report.values import Values, number
 
 if TYPE_CHECKING:
     from rheostax.report.model import RunReport
@@ -102,7 +102,7 @@ def _horizon(log: RunLog, horizon: int | None, told: Sequence[str]) -> Iterator[
     made = log.updates
     if horizon is None or not made:
         return
-    epochs, size = number(log.config.get("epochs")), per_epoch(log)
+    epochs, size = number(log.config.get("epochs")), log.updates_per_epoch
     planned = round(epochs * size) if epochs and size else made
     if made - horizon > SLACK * made and not any(f"ends at update {horizon:,} " in warning for warning in told):
         yield (

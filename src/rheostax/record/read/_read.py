@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rheostax.errors import RunError
@@ -49,11 +49,20 @@ def read_run(path: str | os.PathLike[str], *, count: str | None = None, learning
         raise RunError(f"There is no run at {source}: no such file or folder.")
     columns = {"count": count, "learning_rate": learning_rate, "run": run}
     try:
-        if source.is_dir():
-            return _folder(source, columns)
-        return _reader(source)(source, **columns)
+        found = _folder(source, columns) if source.is_dir() else _reader(source)(source, **columns)
     except OSError as error:
         raise RunError(f"{source} can't be read: {error.strerror or error}.") from None
+    found.notes.extend(_unused(found, columns))
+    return found
+
+
+def _unused(found: RunLog, columns: dict[str, str | None]) -> Iterator[str]:
+    """Yield what was said about the columns of a table and couldn't be used."""
+    table = found.kind in ("csv", "lightning", "wandb")
+    for name, value in columns.items():
+        if value is not None and not (table and (name != "run" or found.kind == "wandb")):
+            where = "tables" if name != "run" else "exports of Weights & Biases"
+            yield f"{name}={value!r} wasn't used: it is for {where}"
 
 
 def _folder(folder: Path, columns: dict[str, str | None]) -> RunLog:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY
 
 __all__ = ["read_json_lines", "read_run_directory"]
 
+LARGEST = 1 << 63  # counts are int64
+RATES = ("old_learning_rate", "new_learning_rate")
 OTHER = ("count", "epoch", "learning_rate", "time")  # the fields of a record that are no metrics
 
 
@@ -23,7 +26,7 @@ def read_run_directory(folder: Path) -> RunLog:
     notes: list[str] = []
     config = _document(folder / CONFIG, notes) or {}
     summary = _document(folder / SUMMARY, notes, "the run was killed, or it goes on")
-    journal = _lines(folder / JOURNAL, notes)
+    journal = _decisions(_lines(folder / JOURNAL, notes), notes)
     built = _series(_lines(folder / METRICS, notes), METRICS)
     return RunLog(folder, "run directory", built.series, built.learning_rate, journal, config, summary, notes + built.notes)
 
@@ -36,6 +39,20 @@ def read_json_lines(file: Path) -> RunLog:
         told = "; ".join(notes + built.notes)
         raise RunError(f'{file} holds no records with a count and a metric, such as {{"count": 0, "loss": 2.5}}. {told}'.strip())
     return RunLog(file, "json lines", built.series, built.learning_rate, notes=notes + built.notes)
+
+
+def _decisions(records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
+    """Return those of a journal's records that tell when, and numbers for rates."""
+    whole = [one for one in records if _is_count(one.get("count")) and all(map(_are_rates, map(one.get, RATES)))]
+    whole = [one for one in whole if isinstance(one.get("metric", ""), str)]
+    if bad := len(records) - len(whole):
+        notes.append(f"{JOURNAL}: {counted(bad, 'record')} that {'is' if bad == 1 else 'are'} no decision left out")
+    return whole
+
+
+def _are_rates(rates: Any) -> bool:
+    every = rates.values() if isinstance(rates, dict) else [rates]
+    return all(one is None or (isinstance(one, int | float) and not isinstance(one, bool)) for one in every)
 
 
 def _document(file: Path, notes: list[str], why: str = "") -> dict[str, Any] | None:
@@ -87,7 +104,7 @@ def _series(records: list[dict[str, Any]], where: str) -> SeriesBuilder:
     uncounted = 0
     for record in records:
         count = record.get("count")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        if not _is_count(count):
             uncounted += 1
             continue
         seconds = _number(record.get("time"))
@@ -122,5 +139,14 @@ def _fields(record: dict[str, Any]) -> list[tuple[str, float]]:
     return found + [(name, _number(value)) for name, value in metrics if value is None or isinstance(value, int | float)]
 
 
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return float("nan")
+    try:
+        return float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        return math.inf if value > 0 else -math.inf

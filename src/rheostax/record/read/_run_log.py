@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rheostax._check import INT32_MAX
 from rheostax._words import counted
 
 __all__ = ["RunLog", "Series", "SeriesBuilder", "rate_group"]
@@ -58,6 +59,13 @@ class RunLog:
         if not used and not after:
             used = [one for one in self.learning_rate.values() if len(one)]
         return max([int(one.count[-1]) + 1 for one in used] + after, default=0)
+
+    @property
+    def updates_per_epoch(self) -> float | None:
+        """How many updates an epoch has, if the configuration tells."""
+        found = self.config.get("updates_per_epoch")
+        good = isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < INT32_MAX
+        return float(found) if good else None  # type: ignore[arg-type]  # a number, as has just been found
 
 
 class SeriesBuilder:

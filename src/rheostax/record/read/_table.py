@@ -19,6 +19,7 @@ __all__ = ["read_table"]
 COUNTS = ("count", "step", "global_step", "trainer/global_step", "iteration", "iter", "update", "updates", "_step")
 TIMES = ("time", "_runtime", "runtime", "elapsed", "time_elapsed", "relative_time", "relative time (process)")  # since the start
 CLOCKS = ("wall time", "wall_time", "_timestamp", "timestamp")  # since some other moment
+LARGEST = 2.0**63  # counts are int64
 Column = np.ndarray  # float64 [rows]; a gap is where `gaps` says so, since NaN may have been recorded
 
 
@@ -140,7 +141,7 @@ def _named(file: Path, name: str, columns: dict[str, Any]) -> str:
 def _counts(file: Path, name: str, column: tuple[Column, np.ndarray], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the counts of all rows, and which rows have one."""
     values, there = column
-    good = there & np.isfinite(values) & (np.nan_to_num(values, posinf=-1) >= 0)
+    good = there & (np.nan_to_num(values, nan=-1, posinf=-1, neginf=-1) >= 0) & (np.nan_to_num(values) < LARGEST)
     if np.any(values[good] != np.floor(values[good])):
         broken = values[good][values[good] != np.floor(values[good])][0]
         raise RunError(
