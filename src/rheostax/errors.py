@@ -56,6 +56,10 @@ class TaskError(RheostaxError):
     """Report a training task that can't be found, imported or used."""
 
 
+class DivergedError(ArgumentError):
+    """Report that no training came to an end that tells anything, since every loss became NaN or infinite."""
+
+
 class RunError(RheostaxError):
     """Report a run directory that can't be written or read."""
 

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 import rheostax as rx
-from rheostax.errors import ArgumentError
+from rheostax.errors import ArgumentError, DivergedError
 from tests.support import assert_close, assert_identical
 
 TARGETS = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32) * np.float32([1, 4, 16])
@@ -220,12 +220,28 @@ def impure(state, batch):
         ({"step": impure}, "step must be a pure function of its arguments that JAX can trace; trying it gave ConcretizationTypeError"),
         ({"candidates": [rx.Groups({".*": 0.1})]}, "has the groups"),
         ({"candidates": [1e30, 1e25]}, "every candidate diverged"),
+        ({"chunk": 0}, "chunk must be a whole number >= 1, got 0"),
+        ({"validation_cost": -1.0}, "validation_cost must be a finite number >= 0, got -1.0"),
+        ({"batches": [jnp.ones((4, 3)), jnp.ones((2, 3))]}, "batches must all have the same structure and shapes, .* Leave out a last one"),
     ],
 )
 def test_wrong_input_is_named(changes, said):
     arguments = {"subject": (BEGIN, TX.init(BEGIN)), "step": step, "batches": list(TARGETS), "candidates": [0.1], "steps": 8} | changes
     with pytest.raises(ArgumentError, match=said):
         rx.race(**arguments)
+
+
+def test_a_score_that_is_not_finite_is_out_like_a_loss():
+    def validate(state):
+        return jnp.where(state[0][0] > 0.5, jnp.nan, state[0][0])  # of the high rate, which is there first
+
+    begin = (BEGIN * 0, TX.init(BEGIN * 0))
+    result = rx.race(begin, step, [jnp.ones(3)], [0.001, 0.4], steps=16, validate=validate, mode="max")
+    assert [one.diverged for one in result.standings] == [False, True]
+    assert result.winner.value == pytest.approx(0.001)
+    assert result.to_json()["standings"][1]["score"] is None
+    with pytest.raises(DivergedError, match="every candidate diverged"):
+        rx.race(begin, step, [jnp.ones(3)], [0.3, 0.4], steps=16, validate=validate)
 
 
 def test_a_state_without_a_control_is_refused():

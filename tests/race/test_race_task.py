@@ -49,12 +49,19 @@ def test_peaks_are_the_tasks_own_rate_with_another_height():
         assert rx.simulate(rate, 90).max() == pytest.approx(peak, rel=1e-6)
 
 
+def test_peaks_that_look_alike_keep_labels_of_their_own():
+    found = peaks(diabetes, np.geomspace(1e-3, 1.01e-3, 16), epochs=10)
+    assert len(found) == 16
+    assert list(found)[:2] == ["0.001", "0.0010007"]
+    assert list(peaks(diabetes, [0.0012345], epochs=10)) == ["0.00123"]
+
+
 def test_wrong_input_is_named():
     with pytest.raises(ArgumentError, match="epochs must be a whole number >= 1, got 0"):
         race_task(diabetes, [0.1], epochs=0)
     with pytest.raises(ArgumentError, match="at least one learning rate, got none"):
         race_task(diabetes, [])
-    with pytest.raises(ArgumentError, match=r"the metric 'val_los', got val_loss, val_r2\. Did you mean 'val_loss'"):
+    with pytest.raises(ArgumentError, match=r"metric must be one of val_loss, val_r2, got 'val_los'\. Did you mean 'val_loss'"):
         race_task(diabetes, [0.1], epochs=1, metric="val_los")
     with pytest.raises(TaskError, match="never above 0"):
         peaks(dataclasses.replace(diabetes, learning_rate=lambda *_: rx.Constant(0.0)), [0.1])

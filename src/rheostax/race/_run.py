@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -13,16 +12,16 @@ import numpy as np
 
 from rheostax._check import did_you_mean
 from rheostax._rate import LearningRate, RateLike, as_learning_rate
+from rheostax._words import counted
 from rheostax.describe import describe
-from rheostax.errors import ArgumentError
+from rheostax.errors import ArgumentError, DivergedError
 from rheostax.race._execution import Heat, execution_for, make_heat
+from rheostax.race._feed import Batches, Feed
 from rheostax.race._halving import Rung, rungs
 from rheostax.race._result import Race, Standing
 from rheostax.race._subject import Subject, require_alike, require_pure, subject_of
 
 __all__ = ["race"]
-
-Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
 def race(
@@ -77,7 +76,8 @@ def race(
         The standings, the winner and its state, and what it cost.
 
     Raises:
-        ArgumentError: If an argument breaks its rule, the step isn't pure, the batches don't last, or every candidate diverges.
+        ArgumentError: If an argument breaks its rule, the step isn't pure, or the batches don't last.
+        DivergedError: If every candidate diverges.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
     >>> def step(state, batch):
@@ -99,10 +99,14 @@ def race(
         raise ArgumentError(f"race: validate_every must be a whole number >= 1, got {validate_every!r}.")
     if validate is None and (metric is not None or validate_every is not None):
         raise ArgumentError("race: metric and validate_every need validate, a function that measures a candidate.")
+    if not isinstance(chunk, int) or chunk < 1:
+        raise ArgumentError(f"race: chunk must be a whole number >= 1, got {chunk!r}.")
+    if not 0 <= validation_cost < np.inf:
+        raise ArgumentError(f"race: validation_cost must be a finite number >= 0, got {validation_cost!r}.")
     size = min(chunk, rungs(len(rates), steps, halving=halving)[0].end)
     plan = rungs(len(rates), steps, halving=halving, chunk=size)
     judge = _Judge(subject_of(subject, step, validate), metric, 1.0 if mode == "min" else -1.0)
-    run = _Running(judge, rates, _Feed(batches, steps), plan, execution_for(execution), size, validate_every, progress)
+    run = _Running(judge, rates, Feed(batches, steps), plan, execution_for(execution), size, validate_every, progress)
     return run.go(mode, validation_cost)
 
 
@@ -133,42 +137,6 @@ class _Entrant:
     @property
     def updates(self) -> int:
         return sum(map(len, self.losses))
-
-
-class _Feed:
-    """Batches as stacks."""
-
-    def __init__(self, batches: Batches, steps: int) -> None:
-        self._make = batches if callable(batches) else None
-        self._steps = steps
-        source = itertools.cycle(batches) if isinstance(batches, Sequence) else batches
-        self._iterator = self._epochs() if self._make else iter(source)  # type: ignore[arg-type]
-        self._taken = 0
-        self.first = self._next()
-        self._waiting = [self.first]
-
-    def _epochs(self) -> Iterator[Any]:
-        while True:
-            before = self._taken
-            for batch in self._make():  # type: ignore[misc]
-                self._taken += 1
-                yield batch
-            if self._taken == before:
-                raise ArgumentError("race: batches() gave no batch; it must return a new iterator each time.")
-
-    def _next(self) -> Any:
-        try:
-            return next(self._iterator)
-        except StopIteration:
-            raise ArgumentError(
-                f"race: batches must last for steps={self._steps:,} updates and ended before. Give a list, which is cycled through, "
-                "or a function that makes an iterator."
-            ) from None
-
-    def take(self, count: int) -> Any:
-        """Return the next `count` batches, stacked."""
-        found = [self._waiting.pop() if self._waiting else self._next() for _ in range(count)]
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
 class _Judge:
@@ -207,7 +175,7 @@ class _Running:
         self,
         judge: _Judge,
         rates: dict[str, LearningRate],
-        feed: _Feed,
+        feed: Feed,
         plan: tuple[Rung, ...],
         execution: str,
         chunk: int,
@@ -241,12 +209,13 @@ class _Running:
             while self.count < rung.end and self._running():
                 self._advance(min(self.chunk, self._boundary(rung.end) - self.count))
             self._score()
+            self._drop(lambda entrant: entrant.diverged)
         self._keep(0)
         order = sorted(self.entrants, key=lambda one: (one.diverged, -one.updates, *self.judge.key(one)))
         if order[0].diverged:
-            raise ArgumentError(
-                f"race: every candidate diverged (the loss became NaN or infinite), the last after {order[0].updates:,} updates. "
-                "Try lower rates."
+            raise DivergedError(
+                f"race: every candidate diverged (the loss or the score became NaN or infinite), the last after "
+                f"{counted(order[0].updates, 'update')}. Try lower rates."
             )
         return Race(
             tuple(self._standing(i + 1, one) for i, one in enumerate(order)), order[0].state,
@@ -287,6 +256,7 @@ class _Running:
         for heat, members in self.heats:
             for entrant, state in zip(members, heat.states() if members else [], strict=True):
                 entrant.scores.append((self.count, self.judge.score(entrant, state)))
+                entrant.diverged = not np.isfinite(entrant.scores[-1][1])
 
     def _keep(self, most: int) -> None:
         """Send on the best `most` candidates of those that are left."""

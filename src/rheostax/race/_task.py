@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from rheostax._check import did_you_mean
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, as_learning_rate
 from rheostax.control import control
@@ -44,7 +45,9 @@ def peaks(task: Task, values: Iterable[float], *, epochs: int | None = None) -> 
     peak = float(np.max(own.evaluate(own.init(), jax.numpy.asarray(counts)).high))
     if not peak > 0:
         raise TaskError(f"The learning rate of {task.name} is never above 0, so it has no peak to change: {own!r}.")
-    return {f"{value:.3g}": own * (value / peak) for value in values}
+    values = list(values)
+    digits = next((few for few in range(3, 17) if len({f"{value:.{few}g}" for value in values}) == len(set(values))), 17)
+    return {f"{value:.{digits}g}": own * (value / peak) for value in values}
 
 
 def race_task(
@@ -94,15 +97,21 @@ def race_task(
     optimizer = Optimizer(model, control(task.optimizer, next(iter(rates.values())), **task.hyperparameters), wrt=nnx.Param)
     validation, training = list(data.validation()), first_batch(data.train(0, seed), "data.train")
     examples = sum(map(_examples, validation)) / _examples(training)
+    _require_metric(metric, evaluate(nnx.state(model), validation[:1]))  # said before the race, not after its first rung
     reacts = any(set(monitored(rate)) - {"value"} for rate in rates.values())
-    if mode is None:
-        mode = task.goal[1] if metric == task.goal[0] else "min"
+    mode = (task.goal[1] if metric == task.goal[0] else "min") if mode is None else mode
     return race(
         (model, optimizer), _step(task), lambda: _epochs(data, length, seed), rates, steps=length * data.batches_per_epoch,
         validate=lambda model: evaluate(nnx.state(model), validation), metric=metric, mode=mode,
         validate_every=data.batches_per_epoch if reacts else None, validation_cost=examples * FORWARD, halving=halving,
         chunk=task.updates_per_dispatch, execution=execution, progress=progress,
     )  # fmt: skip
+
+
+def _require_metric(metric: str, known: Iterable[str]) -> None:
+    if metric not in known:
+        hint = did_you_mean(metric, known)
+        raise ArgumentError(f"race: metric must be one of {', '.join(known)}, got {metric!r}. {hint}".rstrip())
 
 
 def _step(task: Task) -> Callable[[Any, Any, Any], jax.Array]:
