@@ -31,6 +31,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
         rheostax.training,
         rheostax.record,
         rheostax.report,
+        sys.modules["rheostax.replay"],
+        sys.modules["rheostax.race"],
         rheostax.plot,
         rheostax.compat.keras,
         rheostax.compat.timm,

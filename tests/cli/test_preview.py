@@ -72,6 +72,8 @@ def test_recipes_objects_files_and_runs(found, tmp_path):
     assert found("a_module:rate")["written"] == found("a_module:made")["written"] == "Warmup(steps=5) * 0.1"
     assert found("a_module:half")["sum"] == 500.0
     assert found("a_module:from_optax", "--total-steps", "50")["sum"] == pytest.approx(0.1 * 51 / 2)
+    with pytest.raises(rx.ArgumentError, match=r"json:loads must be a learning rate, or a function of the count .* TypeError: the JSON"):
+        found("json:loads")
     with pytest.raises(rx.ArgumentError, match=r"a_module:broken can't be called: ZeroDivisionError"):
         found("a_module:broken")
     with pytest.raises(rx.ArgumentError, match=r"a_module:word must be a learning rate, or a function that returns one, got 'x'"):
@@ -113,6 +115,9 @@ def test_a_recipe_goes_before_a_file_of_its_name_and_a_file_before_an_expression
     [
         (["Warmup('2ep') * 0.1"], "Warmup: steps is '2ep', which needs --steps-per-epoch (or --dataset-size and --batch-size)."),
         (["Warmup('2ep') * 0.1", "--dataset-size", "10"], "--dataset-size needs --batch-size"),
+        (["0.1", "--dataset-size", "10", "--batch-size", "2", "--steps-per-epoch", "5"], "give one of them"),
+        (["size.json"], "dataset_size must be a whole number >= 1, got 'many'."),
+        ([""], "Expected a schedule, a policy or a number, found the end."),
         (["Cosine(0.1, '1e6tok')", "--batch-size", "10"], "Cosine: decay_steps is '1e6tok', which needs --tokens-per-sample."),
         (["Cosine(0.1, '1run')"], "needs --total-steps."),
         (["Cosin(0.1, 5)"], "Did you mean 'Cosine'?"),
@@ -132,6 +137,7 @@ def test_a_recipe_goes_before_a_file_of_its_name_and_a_file_before_an_expression
 def test_mistakes(run, tmp_path, arguments, says):
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "size.json").write_text('{"learning_rate": 0.1, "dataset_size": "many", "batch_size": 2}')
     (tmp_path / "keys.yaml").write_text("a: 1\nb: 2\n")
     (tmp_path / "typo.yaml").write_text("learning_rate: Cosin(1, 2)\n")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")

@@ -1,11 +1,13 @@
 """`rheostax race` as a user meets it."""
 
 import json
+import sys
 
 import pytest
 
+from rheostax.cli import main
 from rheostax.cli.race import peak_range, run
-from rheostax.errors import ArgumentError, RheostaxError
+from rheostax.errors import ArgumentError, DivergedError, RheostaxError
 from tests.cli.test_train import rheostax
 
 
@@ -26,7 +28,11 @@ def test_a_range_is_raced_and_drawn(tmp_path):
 
 
 def test_a_grid_is_raced_and_told_in_words():
-    found = race(learning_rate="Cosine([0.001, 0.01], '1run') * ReduceOnPlateau(monitor='val_r2', mode='max', patience=3)", metric="val_r2")
+    found = race(
+        learning_rate="Cosine([0.001, 0.01], '1run') * ReduceOnPlateau(monitor='val_r2', mode='max', patience=3)",
+        count=None,
+        metric="val_r2",
+    )
     table = str(found).splitlines()
     assert table[0].split() == ["rank", "updates", "val_r2", "candidate"]
     assert table[1].endswith("init_value=0.01")
@@ -40,7 +46,8 @@ def test_a_grid_is_raced_and_told_in_words():
     [
         ({"name": "digit"}, "There is no task 'digit'"),
         ({"learning_rate": "1e-1..1e-4"}, "a range LOW..HIGH must have 0 < LOW < HIGH, got '1e-1..1e-4'"),
-        ({"learning_rate": "Cosin(0.1, 10)"}, "Cosine"),
+        ({"learning_rate": "Cosin(0.1, 10)", "count": None}, "Cosine"),
+        ({"learning_rate": "Cosine([0.1, 0.2], 10)"}, "--count is for a range LOW..HIGH"),
         ({"execution": "parallel"}, "execution must be one of"),
     ],
 )
@@ -57,9 +64,20 @@ def test_a_mistake_is_one_line_and_exit_code_2():
     assert done.stdout == ""
 
 
-def test_the_end_of_the_range_is_said(capsys):
-    race(learning_rate="1e-5..1e-3", count=3)
-    assert "the best is at the end of the range 1e-5..1e-3; a better one may lie beyond" in capsys.readouterr().err
+def test_a_race_in_which_all_diverge_has_failed(monkeypatch, capsys):
+    def diverge(*_, **__):
+        raise DivergedError("race: every candidate diverged")
+
+    monkeypatch.setattr("rheostax.cli.race.race_task", diverge)
+    monkeypatch.setattr(sys, "argv", ["rheostax", "race", "diabetes"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert (left.value.code, *capsys.readouterr()) == (1, "", "error: race: every candidate diverged\n")
+
+
+def test_the_end_of_the_range_is_said():
+    found = race(learning_rate="1e-5..1e-3", count=3)
+    assert found.to_json()["warnings"][-1] == "the best is at the end of the range 1e-5..1e-3; a better one may lie beyond"
 
 
 def test_ranges_are_even_in_the_logarithm():

@@ -90,13 +90,25 @@ def test_pictures(run, tmp_path, name):
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG" if name.endswith("png") else b"<?xml")
 
 
+def test_columns_for_a_run_that_has_none_are_mentioned(run, tmp_path):
+    notes = json.loads(rheostax(run, "--count", "tick", "--run", "best", "--json").stdout)["notes"]
+    assert "count='tick' wasn't used: it is for tables" in notes
+    assert "run='best' wasn't used: it is for exports of Weights & Biases" in notes
+    file = tmp_path / "log.csv"
+    file.write_text("step,val_loss\n0,1.0\n1,2.0\n")
+    notes = json.loads(rheostax(file, "--with", RULE, "--count", "step", "--run", "best", "--json").stdout)["notes"]
+    assert notes == ["run='best' wasn't used: it is for exports of Weights & Biases"]
+
+
 def test_mistakes(run, tmp_path):
     for arguments, words in [
         ((run, "--plot", tmp_path / "picture.gif"), "ends with .png or .svg"),
-        ((run, "--plot", tmp_path / "no" / "picture.png"), "can't be written"),
+        ((run, "--plot", tmp_path / "no" / "picture.png"), "--plot: there is no folder"),
         ((run, "--with", "Cosine(0.1, 10)"), "reacts to no metric"),
         ((run, "--monitor", "a=loss", "--monitor", "loss"), "NAME=METRIC"),
         ((run, "--monitor", "acuracy"), "metrics are loss, val_loss"),
+        ((run, "--monitor", ""), "A policy monitors ''"),
+        ((run, "--steps-per-epoch", "0"), "steps_per_epoch must be a number > 0, got 0.0"),
         ((tmp_path / "none",), "no such file"),
     ]:
         done = rheostax(*arguments, fails=True)

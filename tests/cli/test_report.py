@@ -73,8 +73,11 @@ def test_a_table_has_its_page_beside_it(rheostax, tmp_path):
     [
         (["{run}", "{folder}/nothing"], "error: There is no run at {folder}/nothing: no such file or folder.\n"),
         (["{folder}"], "error: {folder} holds no run"),
-        (["{run}", "--out", "{run}/metrics.jsonl"], "error: --out must name a file that ends in .html, got {run}/metrics.jsonl.\n"),
-        (["{run}", "--png", "{folder}/a.jpg"], "error: --png must name a file that ends in .png"),
+        (
+            ["{run}", "--out", "{run}/metrics.jsonl"],
+            "error: --out must name a file that ends with .html or .htm, got {run}/metrics",
+        ),
+        (["{run}", "--png", "{folder}/a.jpg"], "error: --png must name a file that ends with .png"),
         (["{run}", "--svg", "{folder}/no/a.svg"], "error: --svg: there is no folder {folder}/no.\n"),
         ([], "Missing argument 'RUN...'"),
     ],

@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,20 @@ def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rheostax {__version__}")
         raise typer.Exit
+
+
+def _json(content: Any) -> str:
+    """Write a result as JSON; NaN and infinities become null."""
+    from rheostax.record.run_directory import plain_json  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    return json.dumps(plain_json(content), allow_nan=False)
+
+
+def _see(*written: object, silent: bool) -> None:
+    """Say which files there are now; not on standard output, which is for the result."""
+    for file in () if silent else written:
+        if file is not None:
+            typer.echo(f"See {file}", err=True)
 
 
 @app.callback()
@@ -56,7 +70,7 @@ def train(
     folder = out or Path("runs") / f"{task.replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
     result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json)
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(_json(result))
     if result["interrupted"] or result["failed"]:
         sys.exit(130 if result["interrupted"] else 1)
 
@@ -67,14 +81,14 @@ def race(
     learning_rate: Annotated[
         str, typer.Option(help="Peaks of the task's own rate, LOW..HIGH, or an expression with lists of settings.")
     ] = "1e-4..1e-1",
-    count: Annotated[int, typer.Option(min=1, help="How many peaks of a range.")] = 16,
+    count: Annotated[int | None, typer.Option(min=1, help="How many peaks of a range; 16 by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a full run; the task's own number by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of initialization, dropout and data order.")] = 0,
     metric: Annotated[str, typer.Option(help="The validation metric that decides.")] = "val_loss",
     mode: Annotated[str | None, typer.Option(help="min or max: which way the metric is better.")] = None,
     halving: Annotated[int, typer.Option(min=2, help="How many times fewer candidates go on after each rung.")] = 2,
     execution: Annotated[str, typer.Option(help="auto, sequential, vmap, or sharded over the local devices.")] = "auto",
-    plot: Annotated[Path | None, typer.Option(help="Draw the race into this PNG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the race into this PNG or SVG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
 ) -> None:
@@ -83,13 +97,15 @@ def race(
     rheostax race digits --learning-rate 1e-4..1e-1 --count 16
     rheostax race digits --learning-rate 'Cosine([1e-3, 1e-2], "1run") * Warmup(["1ep", "3ep"])'
     """
-    from rheostax.cli.race import run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+    from rheostax.cli.race import draw, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
     result = run(
         task, learning_rate=learning_rate, count=count, epochs=epochs, seed=seed, metric=metric, mode=mode, halving=halving,
         execution=execution, picture=plot, silent=quiet or as_json,
     )  # fmt: skip
-    typer.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else str(result))
+    typer.echo(_json(result.to_json()) if as_json else str(result))
+    if plot is not None:  # the result is told already, whatever becomes of the picture
+        _see(draw(result, plot), silent=quiet or as_json)
 
 
 @app.command()
@@ -97,19 +113,22 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe; all of them are listed without one.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which of its models or data sets, such as 7B.")] = None,
     total_steps: Annotated[int | None, typer.Option(min=1, help="Updates of the run, where lengths are parts of it.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG or SVG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """List published schedules, or print and draw one: rheostax recipes gpt3_175b --plot gpt3.png."""
     from rheostax.cli.recipes import listing, show, words  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
     if name is None:
+        if variant is not None or total_steps is not None or plot is not None:
+            raise typer.BadParameter("Name the recipe that --variant, --total-steps and --plot are for.", param_hint="NAME")
         rows = listing()
         width = max(len(row["name"]) for row in rows)
-        typer.echo(json.dumps(rows) if as_json else "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows))
+        typer.echo(_json(rows) if as_json else "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows))
         return
     found = show(name, variant=variant, total_steps=total_steps, picture=plot)
-    typer.echo(json.dumps(found) if as_json else words(found))
+    typer.echo(_json(found) if as_json else words(found))
+    _see(plot, silent=as_json)
 
 
 @app.command()
@@ -120,7 +139,7 @@ def preview(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per update, for lengths in samples and tokens.")] = None,
     dataset_size: Annotated[int | None, typer.Option(min=1, help="Samples of an epoch, in place of --steps-per-epoch.")] = None,
     tokens_per_sample: Annotated[int | None, typer.Option(min=1, help="For lengths in tokens.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the rate into this PNG or SVG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Draw a learning rate and tell its moments, its sum and what looks wrong: rheostax preview 'Warmup(500) * Cosine(3e-4, 20000)'."""
@@ -130,7 +149,8 @@ def preview(
         what, plot, total_steps=total_steps, steps_per_epoch=steps_per_epoch, batch_size=batch_size, dataset_size=dataset_size,
         tokens_per_sample=tokens_per_sample,
     )  # fmt: skip
-    typer.echo(json.dumps(found) if as_json else words(found, seen))
+    typer.echo(_json(found) if as_json else words(found, seen))
+    _see(plot, silent=as_json)
 
 
 @app.command()
@@ -145,7 +165,7 @@ def replay(
     count: Annotated[str | None, typer.Option(help="The column of a table that counts the updates.")] = None,
     learning_rate: Annotated[str | None, typer.Option(help="The column of a table with the rate.")] = None,
     name: Annotated[str | None, typer.Option("--run", help="Which run of an export of Weights & Biases.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw a picture into this PNG or SVG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the replay into this PNG or SVG file.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the decisions of every setting of a grid.")] = False,
     most: Annotated[int, typer.Option(min=0, help="Decisions that are told per setting, at most.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
@@ -157,10 +177,9 @@ def replay(
     from rheostax.cli import replay as work  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
     columns = {"count": count, "learning_rate": learning_rate, "run": name}
-    found = work.run(run, rule, monitor=monitor or [], total_steps=total_steps, steps_per_epoch=steps_per_epoch, **columns)
-    if plot is not None:
-        work.draw(found, plot)
-    typer.echo(json.dumps(work.to_json(found, most=most)) if as_json else work.words(found, verbose=verbose, most=most))
+    found = work.run(run, rule, monitor=monitor or [], total_steps=total_steps, steps_per_epoch=steps_per_epoch, picture=plot, **columns)
+    typer.echo(_json(work.to_json(found, most=most)) if as_json else work.words(found, verbose=verbose, most=most))
+    _see(plot, silent=as_json)
 
 
 @app.command()
@@ -179,6 +198,5 @@ def report(
 
     made = make(runs, out=out, png=png, svg=svg, count=count, learning_rate=learning_rate, run=name)
     if as_json:
-        typer.echo(json.dumps(made, allow_nan=False))
-    else:
-        typer.echo("\n".join(f"See {file}" for file in made["files"].values() if file), err=True)
+        typer.echo(_json(made))
+    _see(*made["files"].values(), silent=as_json)

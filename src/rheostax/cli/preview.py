@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 import shutil
 import sys
@@ -12,16 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from rheostax._check import did_you_mean
 from rheostax._duration import UNITS, Duration
 from rheostax._node import durations
 from rheostax._rate import LearningRate, as_learning_rate, walk
+from rheostax.cli import files
 from rheostax.cli.recipes import arguments_of
 from rheostax.errors import ArgumentError, ExpressionError
 from rheostax.expressions import from_json, parse
 from rheostax.expressions._data import load_yaml
 from rheostax.plot.curve import plot_curve
-from rheostax.plot.run import save_figure
 from rheostax.plot.terminal import draw_curve
 from rheostax.preview import Preview, preview
 from rheostax.recipes import RECIPES
@@ -67,7 +69,7 @@ def find(what: str, total_steps: int | None = None) -> Found:
 
 def _path(what: str) -> Path | None:
     try:
-        return Path(what) if Path(what).exists() else None
+        return Path(what) if what.strip() and Path(what).exists() else None
     except (OSError, ValueError):  # too long for a path, or a character that none can have
         return None
 
@@ -78,7 +80,7 @@ def _rate_of(value: Any, where: str) -> LearningRate:
         try:
             made = value()
         except TypeError:  # it needs a count
-            return as_learning_rate(value)
+            return _foreign(value, where)
         except Exception as error:
             raise ArgumentError(f"{where} can't be called: {type(error).__name__}: {error}") from error
         value = made
@@ -86,6 +88,17 @@ def _rate_of(value: Any, where: str) -> LearningRate:
         return as_learning_rate(value)
     except ArgumentError:
         raise ArgumentError(f"{where} must be a learning rate, or a function that returns one, got {value!r:.80}.") from None
+
+
+def _foreign(schedule: Any, where: str) -> LearningRate:
+    """Return a function of the count, if it is one."""
+    try:
+        jax.eval_shape(schedule, jax.ShapeDtypeStruct((), jnp.int32))
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]
+        rule = f"{where} must be a learning rate, or a function of the count that JAX can trace"
+        raise ArgumentError(f"{rule}; trying it gave {type(error).__name__}: {first:.200}") from error
+    return as_learning_rate(schedule)
 
 
 def _of_file(path: Path) -> Found:
@@ -115,14 +128,11 @@ def _of_file(path: Path) -> Found:
 
 def look(what: str, picture: Path | None = None, **given: Any) -> tuple[dict[str, Any], Preview]:
     """Return what `--json` prints, and the preview itself; draw it, if a picture is wanted."""
+    files.require_picture(picture)
     given = {name: value for name, value in given.items() if value is not None}
     found = find(what, given.get("total_steps"))
     size = {**found.size, **given}
-    dataset = size.pop("dataset_size", None)
-    if dataset is not None and "steps_per_epoch" not in size:
-        if "batch_size" not in size:
-            raise ArgumentError("--dataset-size needs --batch-size, which says how many updates an epoch has.")
-        size["steps_per_epoch"] = math.ceil(dataset / size["batch_size"])
+    size = _with_epochs(size, given)
     total = size.get("total_steps")
     if found.kind == "recipe":  # of the published size, or an assumed one
         counted, known = RECIPES[what].resolved(found.rate, **size)
@@ -135,8 +145,24 @@ def look(what: str, picture: Path | None = None, **given: Any) -> tuple[dict[str
     if picture is not None:
         marks = [(count, text) for count, text, _ in seen.moments[1:] if text != "last update"]
         heading = f"{found.title}: {found.rate!r}" if found.title else repr(found.rate)
-        picture.write_bytes(save_figure(plot_curve(seen.counts, seen.rates, title=heading, moments=marks, names=seen.groups)))
+        files.draw(plot_curve(seen.counts, seen.rates, title=heading, moments=marks, names=seen.groups), picture)
     return {"source": what, "kind": found.kind, "written": repr(found.rate), "size": size, **seen.to_json()}, seen
+
+
+def _with_epochs(size: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the size with the updates of an epoch in place of the samples of one. What is given goes before what a file says."""
+    dataset, batch = size.get("dataset_size"), size.get("batch_size")
+    size = {name: value for name, value in size.items() if name != "dataset_size"}
+    if "dataset_size" in given and "steps_per_epoch" in given:
+        raise ArgumentError("--dataset-size stands in place of --steps-per-epoch; give one of them.")
+    if dataset is None or ("steps_per_epoch" in size and "dataset_size" not in given):
+        return size
+    if batch is None:
+        raise ArgumentError("--dataset-size needs --batch-size, which says how many updates an epoch has.")
+    for name, value in (("dataset_size", dataset), ("batch_size", batch)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ArgumentError(f"{name} must be a whole number >= 1, got {value!r}.")
+    return size | {"steps_per_epoch": -(-dataset // batch)}
 
 
 def _needed(rate: LearningRate) -> dict[str, str]:

@@ -11,9 +11,9 @@ import numpy as np
 from rheostax._check import did_you_mean
 from rheostax._rate import is_reactive
 from rheostax._words import plain, say
+from rheostax.cli import files
 from rheostax.errors import ArgumentError
 from rheostax.plot.curve import plot_curve
-from rheostax.plot.run import save_figure
 from rheostax.preview._curve import rates_at
 from rheostax.recipes import RECIPES, Recipe
 
@@ -29,6 +29,7 @@ def listing() -> list[dict[str, Any]]:
 
 def show(name: str, *, variant: str | None, total_steps: int | None, picture: Path | None) -> dict[str, Any]:
     """Return what is known of one recipe, with its rates at some moments; draw it, if a picture is wanted."""
+    files.require_picture(picture)
     if name not in RECIPES:
         hint = did_you_mean(name, RECIPES)
         raise ArgumentError(f"There is no recipe {name!r}; `rheostax recipes` lists them. {hint}".rstrip())
@@ -39,8 +40,7 @@ def show(name: str, *, variant: str | None, total_steps: int | None, picture: Pa
     counts = sorted({round(part * total) for part in MOMENTS})
     if picture is not None:
         points = np.unique(np.linspace(0, total, 2_001).astype(np.int64))
-        figure = plot_curve(points, rates_at(counted, points), title=f"{one.title}: {rate!r}")
-        picture.write_bytes(save_figure(figure))
+        files.draw(plot_curve(points, rates_at(counted, points), title=f"{one.title}: {rate!r}"), picture)
     rates = plain(rates_at(counted, counts)[:, 0])
     return {
         "name": name, "title": one.title, "summary": one.summary, "source": one.source, "optimizer": one.optimizer,

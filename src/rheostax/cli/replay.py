@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rheostax._extras import load
 from rheostax._words import counted, say
-from rheostax.errors import ArgumentError, RunError
+from rheostax.cli import files
+from rheostax.errors import ArgumentError
 from rheostax.plot.replay import plot_replay
 from rheostax.record.read import RunLog, read_run
 from rheostax.replay import Replay, Replayed, replay
 
-__all__ = ["draw", "run", "to_json", "words"]
+__all__ = ["run", "to_json", "words"]
 
 PLAINLY = "It replays decisions, not losses: with other rates the metrics would have been others from the first difference on."
-FORMATS = (".png", ".svg")
 
 
 def run(
-    path: Path, rule: str | None, *, monitor: Sequence[str], total_steps: int | None, steps_per_epoch: float | None, **columns: str | None
+    path: Path,
+    rule: str | None,
+    *,
+    monitor: Sequence[str],
+    total_steps: int | None,
+    steps_per_epoch: float | None,
+    picture: Path | None,
+    **columns: str | None,
 ) -> Replay:
-    """Read the run and replay it."""
-    return replay(read_run(path, **columns), rule, monitor=_monitor(monitor), total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    """Read the run, replay it, and draw that, if a picture is wanted."""
+    files.require_picture(picture)
+    log = read_run(path, **columns)
+    found = replay(log, rule, monitor=_monitor(monitor), total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    if picture is not None:
+        _draw(found, picture)
+    return found
 
 
 def _monitor(given: Sequence[str]) -> str | dict[str, str] | None:
@@ -171,19 +180,8 @@ def _at(one: Replayed, which: int) -> int | None:
     return int(one.decided.count[which]) if len(one.decided.count) else None
 
 
-def draw(found: Replay, file: Path) -> None:
-    """Draw a replay into a PNG or SVG file, which appears whole or not at all."""
-    load("matplotlib", extra="plot")
-    if file.suffix.lower() not in FORMATS:
-        raise ArgumentError(f"--plot must name a file that ends with {' or '.join(FORMATS)}, got {file.name!r}.")
-    buffer = io.BytesIO()
+def _draw(found: Replay, file: Path) -> None:
+    """Draw a replay."""
     rule = repr(found.settings[0].learning_rate) if len(found.settings) == 1 else counted(len(found.settings), "setting")
     title = f"{found.run.path.name}, replayed with {rule}: decisions, not the losses that would have followed"
-    plot_replay(found, title=title).savefig(buffer, format=file.suffix[1:].lower(), dpi=130)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{file} can't be written: {error.strerror}.") from None
+    files.draw(plot_replay(found, title=title), file)
