@@ -42,7 +42,7 @@ def files(folder):
 def test_one_run_has_its_page_in_its_folder(run, rheostax, tmp_path):
     run = shutil.copytree(run, tmp_path / "run")
     before = files(run)
-    assert rheostax("report", run) == (0, "", f"See {run / 'report.html'}\n")
+    assert rheostax("report", run, run) == (0, "", f"See {run / 'report.html'}\n")  # named twice it is one
     assert files(run) == sorted([*before, "report.html"])
     assert (run / "report.html").read_text().startswith("<!doctype html>")
 

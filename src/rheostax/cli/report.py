@@ -20,14 +20,14 @@ ENDINGS = {"--out": (".html", ".htm"), "--png": (".png",), "--svg": (".svg",)}
 
 def make(paths: Sequence[Path], *, out: Path | None, png: Path | None, svg: Path | None, **columns: str | None) -> dict[str, Any]:
     """Write the files, each as a whole and none before all are ready; return what `--json` prints. `columns` are those of `read_run`."""
+    paths = list({path.resolve(): path for path in paths}.values())  # a run that is named twice is one
     wanted = {"--out": out or default_path(paths), "--png": png, "--svg": svg}
     places = {option: file for option, file in wanted.items() if file is not None}
     for option, file in places.items():
         files.require_place(option, file, ENDINGS[option])
     for module in ("jinja2", "matplotlib", "plotly"):
         load(module, extra="report")
-    several = {path.resolve(): path for path in paths}  # a run that is named twice is one
-    told = report([read_run(path, **columns) for path in several.values()])
+    told = report([read_run(path, **columns) for path in paths])
     made = {"--out": page(told).encode()}
     for option, kind in (("--png", "png"), ("--svg", "svg")):
         if option in places:

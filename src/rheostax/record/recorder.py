@@ -160,9 +160,8 @@ class Recorder:
         self.flush()
         if len(rows):
             began = self._chunks[-1].time[-1] if self._chunks else 0.0
-            times = np.linspace(began, time.perf_counter() - self._started, len(rows) + 1)[
-                1:
-            ]  # when each was made isn't known; they take alike
+            now = time.perf_counter() - self._started
+            times = np.linspace(began, now, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
             columns = [Column(name, np.arange(len(rows)), value) for name, value in values.items()]
             self._digest(rows, columns, np.ones(len(rows), bool), times)
 
