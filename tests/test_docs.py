@@ -13,6 +13,7 @@ import rheostax.compat.keras
 import rheostax.compat.timm
 import rheostax.compat.torch
 import rheostax.expressions
+import rheostax.finder
 import rheostax.plot
 import rheostax.record
 import rheostax.report
@@ -28,6 +29,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
         rheostax,
         rheostax.expressions,
         sys.modules["rheostax.preview"],  # whose name in the package is the function's
+        rheostax.finder,
         rheostax.training,
         rheostax.record,
         rheostax.report,
@@ -66,7 +68,7 @@ def test_figures_show_what_the_library_computes(tmp_path):
     """Drawing the committed figures again gives the same pictures, except for shades that nobody sees."""
     runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["main"](tmp_path)
     committed = ROOT / "docs" / "images"
-    others = {"digits.png", "race.png", "report.png"}  # of runs
+    others = {"digits.png", "finder.png", "race.png", "report.png"}  # of runs
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in committed.iterdir()} - others
     for file in tmp_path.iterdir():
         with Image.open(file) as now, Image.open(committed / file.name) as then:

@@ -23,6 +23,7 @@ NAMES = {
     "runs": ["Replay", "RunLog", "read_run", "replay"],
     "to record": ["Recorder"],
     "to choose": ["race"],
+    "to find": ["find_learning_rate"],
     "recipes": ["recipes"],
     "text": ["parse"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],

@@ -15,6 +15,7 @@ from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
 from rheostax.errors import ArgumentError, ExpressionError, GroupError, RheostaxError, RheostaxWarning, StateError, UnknownMetricError
 from rheostax.expressions import parse
 from rheostax.extend import extend
+from rheostax.finder import find_learning_rate
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
@@ -111,6 +112,7 @@ __all__ = [
     "describe",
     "duration",
     "extend",
+    "find_learning_rate",
     "learning_rate",
     "node",
     "observe",

@@ -57,7 +57,7 @@ class TaskError(RheostaxError):
 
 
 class DivergedError(ArgumentError):
-    """Report that no training came to an end that tells anything, since every loss became NaN or infinite."""
+    """Report that nothing can be told of any training, since its losses became NaN or infinite, or ran away at once."""
 
 
 class RunError(RheostaxError):

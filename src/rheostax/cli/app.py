@@ -109,6 +109,35 @@ def race(
 
 
 @app.command()
+def find(
+    task: Annotated[str, typer.Argument(help="digits, language, diabetes, or your own: mypackage.mymodule:task")] = "digits",
+    low: Annotated[float, typer.Option("--min", help="First rate.")] = 1e-7,
+    high: Annotated[float, typer.Option("--max", help="Last rate.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Updates from the first rate to the last.")] = 100,
+    repeats: Annotated[int, typer.Option(help="How many times, each from another seed.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeat.")] = 0,
+    linear: Annotated[bool, typer.Option("--linear", help="Equal differences of rates, not equal ratios.")] = False,
+    group: Annotated[str | None, typer.Option(help="Which parameter group, where the task has several.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw losses and suggestions into this PNG or SVG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Suggest a learning rate for a task: try rates from small to large and look where the loss falls and where it runs away.
+
+    Nothing is trained for good. Exit code 1 if there is nothing to suggest.
+    """
+    from rheostax.cli.find import draw, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    options = {"min_value": low, "max_value": high, "steps": steps, "repeats": repeats, "spacing": "linear" if linear else "exponential"}
+    result = run(task, seed=seed, picture=plot, silent=quiet or as_json, group=group, **options)
+    typer.echo(_json(result.to_json()) if as_json else str(result))
+    if plot is not None:  # the result is told already, whatever becomes of the picture
+        _see(draw(task, result, plot), silent=quiet or as_json)
+    if result.suggestion is None:
+        sys.exit(1)
+
+
+@app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe; all of them are listed without one.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which of its models or data sets, such as 7B.")] = None,

@@ -1,8 +1,7 @@
-"""The compiled part: many updates in one dispatch, and an evaluation."""
+"""The compiled part: an update, many updates in one dispatch, and an evaluation."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -11,10 +10,11 @@ import jax
 import numpy as np
 from flax import nnx
 
+from rheostax._loop import make_loop
 from rheostax.state import controls, opt_state
 from rheostax.training.task import Task
 
-__all__ = ["Trace", "chunks", "make_evaluate", "make_updates"]
+__all__ = ["Trace", "chunks", "make_evaluate", "make_train_step", "make_updates"]
 
 
 class Trace(NamedTuple):
@@ -26,26 +26,34 @@ class Trace(NamedTuple):
     ints: jax.Array  # int32 [n, ...]
 
 
+def make_train_step(task: Task) -> Callable[[Any, Any, Any], tuple[jax.Array, dict[str, jax.Array]]]:
+    """Return a task's update, `(model, optimizer, batch) -> (loss, metrics)`, as it would be written in a loop of one's own."""
+
+    def step(model: Any, optimizer: Any, batch: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        (loss, metrics), gradients = nnx.value_and_grad(task.loss, has_aux=True)(model, batch)
+        optimizer.update(model, gradients, value=loss)
+        return loss, metrics
+
+    return step
+
+
 def make_updates(task: Task, graphdef: Any) -> Callable[[Any, Any], tuple[Any, Trace]]:
     """Compile `(state, batches) -> (state, trace)`: one update per batch of a stack of batches.
 
     One dispatch for many updates is possible because the rate is controlled inside the graph: nothing has to come back to
-    the host in between. The state is donated, so it is never held twice.
+    the host in between. The state is donated, so it is never held twice. (With convolutions on a CPU see `make_loop`.)
     """
+
+    step = make_train_step(task)
 
     def update(state: Any, batch: Any) -> tuple[Any, Trace]:
         model, optimizer = nnx.merge(graphdef, state)
-        (loss, metrics), gradients = nnx.value_and_grad(task.loss, has_aux=True)(model, batch)
-        optimizer.update(model, gradients, value=loss)
+        loss, metrics = step(model, optimizer, batch)
         control = next(iter(controls(opt_state(optimizer)).values()))
         trace = Trace({"loss": loss, **metrics}, control.learning_rate, control.floats, control.ints)
         return nnx.state((model, optimizer)), trace
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def updates(state: Any, batches: Any) -> tuple[Any, Trace]:
-        return jax.lax.scan(update, state, batches)
-
-    return updates
+    return make_loop(update)
 
 
 def make_evaluate(task: Task, graphdef: Any) -> Callable[[Any, Iterable[Any]], dict[str, float]]:
