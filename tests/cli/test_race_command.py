@@ -18,7 +18,8 @@ def race(name="diabetes", **changes):
 
 
 def test_a_range_is_raced_and_drawn(tmp_path):
-    done = rheostax("race", "diabetes", "--count", "4", "--epochs", "4", "--json", "--plot", "race.png", cwd=tmp_path)
+    options = ("--count", "4", "--epochs", "4", "--execution", "sequential", "--json", "--plot", "race.png")
+    done = rheostax("race", "diabetes", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["label"] for one in sorted(found["standings"], key=lambda one: float(one["label"]))] == ["0.0001", "0.001", "0.01", "0.1"]

@@ -20,7 +20,7 @@ PLATEAU = rx.ReduceOnPlateau(monitor="val_r2", mode="max", patience=1, factor=0.
 def test_each_candidate_is_a_run_of_its_own(tmp_path):
     """With the policy's validations after every epoch, the winner's losses are those of `fit` with its rate."""
     rates = {"low": 0.001 * PLATEAU, "high": 0.03 * PLATEAU}
-    result = race_task(diabetes, rates, epochs=4, seed=3)
+    result = race_task(diabetes, rates, epochs=4, seed=3, execution="sequential")
     assert result.steps == 36
     assert {one.updates for one in result.standings} == {36}
     assert result.metric == "val_loss"
@@ -34,7 +34,7 @@ def test_each_candidate_is_a_run_of_its_own(tmp_path):
 
 
 def test_a_validation_costs_its_examples():
-    result = race_task(diabetes, [1e-3, 1e-2], epochs=1)
+    result = race_task(diabetes, [1e-3, 1e-2], epochs=1, execution="sequential")
     assert result.validation_cost == pytest.approx(100 / 38 / 3)
     assert result.validations == 2
     assert result.cost == pytest.approx(2 + 2 * result.validation_cost / 9)

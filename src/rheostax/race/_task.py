@@ -12,6 +12,7 @@ from flax import nnx
 from rheostax._check import did_you_mean
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, as_learning_rate
+from rheostax._words import plain
 from rheostax.control import control
 from rheostax.errors import ArgumentError, TaskError
 from rheostax.optimizer import Optimizer
@@ -42,7 +43,7 @@ def peaks(task: Task, values: Iterable[float], *, epochs: int | None = None) -> 
     data = task.data()
     own = _resolved(task, task.learning_rate(data.batches_per_epoch, length), data, length)
     counts = np.unique(np.linspace(0, length * data.batches_per_epoch - 1, 10_001).astype(np.int32))
-    peak = float(np.max(own.evaluate(own.init(), jax.numpy.asarray(counts)).high))
+    peak = plain(np.max(own.evaluate(own.init(), jax.numpy.asarray(counts)).high))  # 0.003, and not the float32 beside it
     if not peak > 0:
         raise TaskError(f"The learning rate of {task.name} is never above 0, so it has no peak to change: {own!r}.")
     values = list(values)
