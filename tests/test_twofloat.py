@@ -38,6 +38,8 @@ OPERATIONS = {
     "log near 1": (_twofloat.log, np.log, (1 - 1e-3 * UNIT - 1e-7,), 40),
     "log1p": (_twofloat.log1p, np.log1p, (-0.999 * UNIT,), 34),
     "log1p of the small": (_twofloat.log1p, np.log1p, (1e-6 * (UNIT + 1e-3),), 44),
+    "log of a rest": (lambda x: _twofloat.log_of_rest(x, 1.0 - x), lambda x: np.log1p(-x), (UNIT * 0.999 + 1e-9,), 34),
+    "log of a rest that is nearly all": (lambda x: _twofloat.log_of_rest(x, 1.0 - x), lambda x: np.log1p(-x), (1e-6 * (UNIT + 1e-3),), 44),
     "power 0.9": (lambda x: _twofloat.power(x, 0.9), lambda x: x ** np.longdouble(0.9), (UNIT + 1e-9,), 28),
     "power 9.3": (lambda x: _twofloat.power(x, 9.3), lambda x: x ** np.longdouble(9.3), (UNIT + 1e-2,), 27),
     "half cosine": (_twofloat.half_cosine, lambda x: np.sin(np.pi * x / 2) ** 2, (UNIT / 2 + 1e-9,), 32),

@@ -8,6 +8,9 @@ the same float32 as float64 would, but for rare ties.
 The building blocks are the error-free transformations of Dekker (1971). XLA keeps the order of float operations, except on
 constants, which are hidden from it; LLVM may fuse a product with a sum into one rounding, so every product whose rounding error
 matters is made of exact ones.
+
+Each building block is a jitted function: one call instead of twenty where nothing else is compiled, and traced once instead of
+at every use. They are `inline`, so a program that uses them is compiled as if they were written out.
 """
 
 from __future__ import annotations
@@ -23,11 +26,13 @@ import numpy as np
 __all__ = [
     "TwoFloat",
     "exp",
+    "exp_and_expm1",
     "expm1",
     "half_cosine",
     "lift_numbers",
     "log",
     "log1p",
+    "log_of_rest",
     "lower_numbers",
     "maximum",
     "minimum",
@@ -42,6 +47,7 @@ __all__ = [
 
 
 Pair = tuple[jax.Array, jax.Array]
+_block = functools.partial(jax.jit, inline=True)
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["high", "low"], meta_fields=[])
@@ -85,25 +91,16 @@ class TwoFloat:
         return TwoFloat(-self.high, -self.low)
 
     def __add__(self, other: Any) -> TwoFloat:
-        other = TwoFloat.of(other)
-        high, low = _sum(self.high, other.high)
-        mid, tail = _sum(self.low, other.low)
-        high, low = _ordered_sum(high, low + mid)
-        return TwoFloat(*_ordered_sum(high, low + tail))
+        return _add(self, TwoFloat.of(other))
 
     def __sub__(self, other: Any) -> TwoFloat:
         return self + -TwoFloat.of(other)
 
     def __mul__(self, other: Any) -> TwoFloat:
-        other = TwoFloat.of(other)
-        high, low = _product(self.high, other.high)
-        return TwoFloat(*_ordered_sum(high, low + (self.high * other.low + self.low * other.high)))
+        return _multiply(self, TwoFloat.of(other))
 
     def __truediv__(self, other: Any) -> TwoFloat:
-        other = TwoFloat.of(other)
-        first = self.high / other.high
-        rest = self - other * first
-        return TwoFloat(*_ordered_sum(first, rest.high / other.high))
+        return _divide(self, TwoFloat.of(other))
 
     def __radd__(self, other: Any) -> TwoFloat:
         return self + other
@@ -119,9 +116,7 @@ class TwoFloat:
 
     def times_power_of_two(self, exponent: jax.Array) -> TwoFloat:
         """Multiply by 2 ** exponent (`int32`, |exponent| <= 250), exactly but for underflow."""
-        half = exponent // 2
-        first, second = _power_of_two(half), _power_of_two(exponent - half)
-        return TwoFloat(self.high * first * second, self.low * first * second)
+        return _scale(self, exponent)
 
 
 def _hidden(*constants: Any) -> Any:
@@ -162,6 +157,34 @@ def _product(a: jax.Array, b: jax.Array) -> Pair:
     return _ordered_sum(total, first + second + a_low * b_low)
 
 
+@_block
+def _add(a: TwoFloat, b: TwoFloat) -> TwoFloat:
+    high, low = _sum(a.high, b.high)
+    mid, tail = _sum(a.low, b.low)
+    high, low = _ordered_sum(high, low + mid)
+    return TwoFloat(*_ordered_sum(high, low + tail))
+
+
+@_block
+def _multiply(a: TwoFloat, b: TwoFloat) -> TwoFloat:
+    high, low = _product(a.high, b.high)
+    return TwoFloat(*_ordered_sum(high, low + (a.high * b.low + a.low * b.high)))
+
+
+@_block
+def _divide(a: TwoFloat, b: TwoFloat) -> TwoFloat:
+    first = a.high / b.high
+    rest = a - b * first
+    return TwoFloat(*_ordered_sum(first, rest.high / b.high))
+
+
+@_block
+def _scale(x: TwoFloat, exponent: jax.Array) -> TwoFloat:
+    half = exponent // 2
+    first, second = _power_of_two(half), _power_of_two(exponent - half)
+    return TwoFloat(x.high * first * second, x.low * first * second)
+
+
 def where(condition: Any, a: Any, b: Any) -> TwoFloat:
     """Choose between two numbers."""
     a, b = TwoFloat.of(a), TwoFloat.of(b)
@@ -180,6 +203,7 @@ def minimum(a: Any, b: Any) -> TwoFloat:
     return where((a - b).high > 0, b, a)
 
 
+@_block
 def product_with_tiny(a: TwoFloat, b: TwoFloat) -> TwoFloat:
     """Return a * b where both may be so small that the error terms of the product would underflow."""
     (a, a_down), (b, b_down) = _lifted(a), _lifted(b)
@@ -194,6 +218,7 @@ def _lifted(x: TwoFloat) -> tuple[TwoFloat, jax.Array]:
     return TwoFloat(x.high * up, x.low * up), down
 
 
+@_block
 def nearest(x: TwoFloat) -> jax.Array:
     """Return the nearest `int32` to x >= 0, halves up, and the largest one for all above.
 
@@ -230,6 +255,7 @@ def ratio(part: Any, whole: Any) -> TwoFloat:
     return TwoFloat.of(jnp.asarray(part)) / TwoFloat.of(jnp.asarray(whole))
 
 
+@functools.partial(_block, static_argnames="coefficients")
 def _tail(x: jax.Array, coefficients: tuple[float, ...]) -> TwoFloat:
     """Evaluate x times a polynomial, lowest coefficient first, in float32: for the terms that are small beside the exact ones.
 
@@ -242,6 +268,7 @@ def _tail(x: jax.Array, coefficients: tuple[float, ...]) -> TwoFloat:
     return TwoFloat.of(jax.lax.bitcast_convert_type(bits & jnp.int32(-2), jnp.float32))
 
 
+@_block
 def sqrt(x: TwoFloat) -> TwoFloat:
     """Return the square root of x >= 0."""
     first = jnp.sqrt(x.high)
@@ -253,16 +280,22 @@ def sqrt(x: TwoFloat) -> TwoFloat:
 _LN2 = TwoFloat(np.float32(np.log(2)), np.float32(np.log(2) - np.float64(np.float32(np.log(2)))))  # type: ignore[arg-type]  # no device at import
 
 
-def expm1(x: TwoFloat) -> TwoFloat:
-    """Return e ** x - 1 for |x| < 88, without cancellation where x is small."""
-    return where(jnp.abs(x.high) < 0.3, _expm1_small(x), exp(x) - 1.0)
-
-
 def exp(x: TwoFloat) -> TwoFloat:
     """Return e ** x for x < 88; 0 far below 0."""
+    return exp_and_expm1(x)[0]
+
+
+def expm1(x: TwoFloat) -> TwoFloat:
+    """Return e ** x - 1 for |x| < 88, without cancellation where x is small."""
+    return exp_and_expm1(x)[1]
+
+
+def exp_and_expm1(x: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
+    """Return e ** x and e ** x - 1 by one series."""
     exponent = jnp.round(jnp.clip(x.high, -150.0, 128.0) * jnp.float32(1 / np.log(2)))
-    value = _expm1_small(x - _LN2 * TwoFloat.of(exponent)) + 1.0
-    return where(x.high < -103.0, 0.0, value.times_power_of_two(exponent.astype(jnp.int32)))
+    small = _expm1_small(x - _LN2 * TwoFloat.of(exponent))  # of x itself where |x| < 0.3: its exponent is 0
+    value = where(x.high < -103.0, 0.0, (small + 1.0).times_power_of_two(exponent.astype(jnp.int32)))
+    return value, where(jnp.abs(x.high) < 0.3, small, value - 1.0)
 
 
 def _expm1_small(x: TwoFloat) -> TwoFloat:
@@ -273,17 +306,34 @@ def _expm1_small(x: TwoFloat) -> TwoFloat:
 
 def log1p(x: TwoFloat) -> TwoFloat:
     """Return the natural logarithm of 1 + x for x > -1, without cancellation where x is small."""
-    small = jnp.abs(x.high) < 0.25
-    near = where(small, x, 0.0)
-    return where(small, _log_of_quotient(near / (near + 2.0)), log(where(small, 1.0, x + 1.0)))
+    return _log(x + 1.0, jnp.abs(x.high) < 0.25, x)
+
+
+def log_of_rest(part: TwoFloat, rest: TwoFloat) -> TwoFloat:
+    """Return the natural logarithm of rest = 1 - part, by the smaller of the two and thus the more exact; 0 where rest is 0."""
+    smaller = part.high < rest.high
+    rest = where(smaller, 1.0 - part, where(rest.high > 0, rest, 1.0))
+    return _log(rest, smaller & (part.high < 0.25), -part)
 
 
 def log(x: TwoFloat) -> TwoFloat:
     """Return the natural logarithm of x > 0."""
+    scaled, exponent = _mantissa(x)
+    return _log_of_quotient((scaled - 1.0) / (scaled + 1.0)) + _LN2 * TwoFloat.of(exponent)
+
+
+def _log(x: TwoFloat, near_one: jax.Array, less_one: TwoFloat) -> TwoFloat:
+    """Return the natural logarithm of x > 0, by less_one = x - 1 where near_one; by one series."""
+    scaled, exponent = _mantissa(where(near_one, 1.0, x))
+    above, below = where(near_one, less_one, scaled - 1.0), where(near_one, less_one + 2.0, scaled + 1.0)
+    return _log_of_quotient(above / below) + _LN2 * TwoFloat.of(exponent)
+
+
+def _mantissa(x: TwoFloat) -> tuple[TwoFloat, jax.Array]:
+    """Return a number in [0.707, 1.414) and the exponent of the power of two by which it is x > 0."""
     mantissa, exponent = jnp.frexp(x.high)  # in [1/2, 1)
-    exponent = jnp.where(mantissa < np.sqrt(0.5), exponent - 1, exponent)
-    scaled = x.times_power_of_two(-exponent)  # in [0.707, 1.414)
-    return _log_of_quotient((scaled - 1.0) / (scaled + 1.0)) + _LN2 * TwoFloat.of(exponent.astype(jnp.int32))
+    exponent = jnp.where(mantissa < np.sqrt(0.5), exponent - 1, exponent).astype(jnp.int32)
+    return x.times_power_of_two(-exponent), exponent
 
 
 def _log_of_quotient(s: TwoFloat) -> TwoFloat:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rheostax._twofloat import TwoFloat, exp, expm1, half_cosine, log, log1p, sqrt, where
+from rheostax._twofloat import TwoFloat, exp, exp_and_expm1, expm1, half_cosine, log, log_of_rest, sqrt, where
 
 __all__ = [
     "INTERPOLATIONS",
@@ -65,10 +65,8 @@ def to_power(exponent: Any) -> Weights:
     """Weigh a power of what is left: left ** exponent is left."""
 
     def weights(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
-        # left**exponent and its complement, each from the part that is smaller and thus the more exact
-        early = done.high < left.high
-        logarithm = TwoFloat.of(exponent) * where(early, log1p(-where(early, done, 0.0)), log(where(left.high > 0, left, 1.0)))
-        return -expm1(logarithm), exp(logarithm)
+        way_left, way_done = exp_and_expm1(TwoFloat.of(exponent) * log_of_rest(done, left))
+        return -way_done, way_left
 
     return weights
 
@@ -92,7 +90,8 @@ def decaying(decay_rate: Any) -> Weights:
     def weights(done: TwoFloat, left: TwoFloat) -> tuple[TwoFloat, TwoFloat]:
         logarithm = log(TwoFloat.of(decay_rate))
         whole = expm1(logarithm)  # decay_rate - 1
-        return expm1(done * logarithm) / whole, exp(done * logarithm) * expm1(left * logarithm) / whole
+        passed, way_done = exp_and_expm1(done * logarithm)
+        return way_done / whole, passed * expm1(left * logarithm) / whole
 
     return weights
 
