@@ -56,6 +56,10 @@ BOUNDS = {
         "factor": "(0, 1)", "patience": 1, "rtol": "[0, 1]", "atol": "[0, inf)", "cooldown": 0, "accumulation_size": 1,
         "min_scale": "[0, 1]",
     }),
+    rx.PlateauRate: ((0.3,), {
+        "init_value": "[0, inf)", "factor": "[0, 1)", "patience": 1, "rtol": "[0, 1]", "atol": "[0, inf)", "cooldown": 0,
+        "min_value": "[0, inf)", "min_change": "[0, inf)", "plateau_count": 0, "cooldown_count": 0,
+    }),
     rx.RestartOnPlateau: ((LINE,), {"factor": "(0, 1]", "max_restarts": 1, "patience": 1}),
     rx.Greedy: ((), {
         "factor": "(0, 1)", "patience": 1, "rtol": "[0, 1]", "atol": "[0, inf)", "cooldown": 0, "warmup": 0, "min_scale": "[0, 1]",
@@ -120,6 +124,21 @@ DEFAULTS = {
         "min_scale": 0.0,
     },
     rx.StopOnPlateau: {"monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "accumulation_size": 1},
+    rx.PlateauRate: {
+        "monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "cooldown": 0, "accumulation_size": 1, "factor": 0.1,
+        "min_value": 0.0, "min_change": 0.0, "strict": False, "best_value": None, "plateau_count": 0, "cooldown_count": 0,
+    },
+    rx.RestartOnPlateau: {
+        "monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "cooldown": 0, "accumulation_size": 1, "factor": 1.0,
+        "max_restarts": None,
+    },
+    rx.AdvanceOnPlateau: {
+        "monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "cooldown": 0, "accumulation_size": 1, "latest": None,
+    },
+    rx.Greedy: {
+        "monitor": "value", "mode": "min", "factor": 0.95, "patience": 10, "rtol": 0.0, "atol": 1e-6, "cooldown": 0, "warmup": 0,
+        "min_scale": 0.1, "max_scale": 10.0, "min_change": 0.0, "reset_after": None,
+    },
     rx.SpikeGuard: {
         "monitor": "value", "mode": "min", "threshold": 8.0, "window": 100, "factor": 0.1, "recovery": 100, "max_spikes": 10,
     },

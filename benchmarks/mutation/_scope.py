@@ -97,11 +97,12 @@ WORDS = "tests/policies/test_words.py::"
 
 # Per module, the tests that are likely to notice.
 TESTS: dict[str, tuple[str, ...]] = {
+    "policies/_improvement": (POLICIES + "test_reduce|plateau_rate", "tests/policies/test_improvement.py::anything|strict"),
     "policies/_on_plateau": (POLICIES + "test_reduce|means|stop", WORDS + "Reduce", r"tests/test_bounds.py::ReduceOnPlateau"),
     "policies/_policy": (POLICIES + "test_reduce|spike", WORDS, "tests/policies/test_reduce_on_plateau.py::observations_of_other|counters"),
     "policies/advance_on_plateau": (POLICIES + "advance", WORDS + "Advance"),
     "policies/greedy": (POLICIES + "greedy", WORDS + "Greedy"),
-    "policies/plateau_rate": (POLICIES + "plateau_rate", WORDS + "PlateauRate"),
+    "policies/plateau_rate": (POLICIES + "plateau_rate", "tests/policies/test_plateau_rate.py::says_why|refused"),
     "policies/reduce_on_plateau": (POLICIES + "test_reduce", WORDS + "Reduce"),
     "policies/restart_on_plateau": (POLICIES + "restart", WORDS + "Restart"),
     "policies/spike_guard": (POLICIES + "spike", WORDS + "SpikeGuard"),
@@ -137,8 +138,11 @@ TESTS: dict[str, tuple[str, ...]] = {
 
 # Per module, what is tried last: it compiles, or asks for words.
 MORE: dict[str, tuple[str, ...]] = {
+    "policies/_improvement": ("tests/policies/test_improvement.py",),
+    "policies/_on_plateau": ("tests/policies/test_reduce_on_plateau.py::words|best_improve|dead",),
     "policies/advance_on_plateau": ("tests/policies/test_on_plateau.py::refused|in_charge|latest_without",),
     "policies/greedy": ("tests/policies/test_on_plateau.py::refused",),
+    "policies/plateau_rate": ("tests/policies/test_plateau_rate.py",),
     "policies/restart_on_plateau": ("tests/policies/test_on_plateau.py::refused|begin_anew",),
     "policies/spike_guard": ("tests/policies/test_on_plateau.py::refused|new_level",),
     "policies/stop_on_plateau": ("tests/policies/test_on_plateau.py::should_stop",),
@@ -153,7 +157,7 @@ MORE: dict[str, tuple[str, ...]] = {
     "schedules/piecewise_constant": (WRONG,),
     "schedules/piecewise_interpolate": (WRONG,),
     "schedules/polynomial": (RULES,),
-    "schedules/repeat": ("tests/schedules/test_repeat.py",),
+    "schedules/repeat": ("tests/schedules/test_repeat.py::wrong|foreign|policy_within|units|nothing_to_extend",),
     "schedules/step": (WRONG,),
     "schedules/tanh": (RULES,),
     "schedules/warmup": (RULES,),

@@ -130,6 +130,45 @@ def test_spike_guard(mode):
         assert state.own.spikes[i] == want[-1][1]
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_plateau_rate(mode):
+    watched, rule = watching(8), draw(9, factor=[0.0, 0.5, 0.75], min_value=[0.0, 0.02, 0.1, 0.5], min_change=[0.0, 0.0, 0.04])
+    values = streams(8)
+    got, state = run(rx.PlateauRate(0.3, mode=mode, **float32(watched | rule)), values)
+    for i in range(SIDE):
+        watch, rate, want, cuts = oracle.Watch(mode, **one(watched, i)), 0.3, [], 0
+        given = one(rule, i)
+        for value in values[i]:
+            lower = max(rate * given["factor"], given["min_value"])
+            if watch.stalled(value) and rate - lower > given["min_change"]:
+                rate, cuts = lower, cuts + 1
+            want.append(rate)
+        np.testing.assert_allclose(got[i], want, rtol=2e-7)
+        assert state.own.cuts[i] == cuts
+        np.testing.assert_allclose(state.own.scale[i], want[-1] / 0.3, rtol=3e-7)
+
+
+def test_a_strict_plateau_rate_hears_everything():
+    """As PyTorch: NaN is a bad value, an infinity may be the best, and a negative best has a margin that lets it improve by itself."""
+    values = np.array([[2.0, np.nan, 2.0, np.nan], [-2.0, -2.0, -2.0, -2.0], [-np.inf, -5.0, -np.inf, -6.0], [2.0, 1.5, 1.0, 0.5]])
+    got, state = run(rx.PlateauRate(1.0, strict=True, patience=1, factor=0.5, rtol=0.25), np.repeat(values, SIDE // 4, axis=0))
+    want = [[1, 0.5, 0.25, 0.125], [1, 1, 1, 1], [1, 0.5, 0.25, 0.125], [1, 0.5, 0.5, 0.5]]
+    np.testing.assert_array_equal(got[:: SIDE // 4], want)
+    assert np.all(state.observations == 4)
+
+
+def test_a_rate_of_zero_is_never_cut():
+    got, state = run(rx.PlateauRate(0.0, patience=1, plateau_count=3, cooldown_count=1), np.ones((SIDE, 4)))
+    assert np.all(got == 0)
+    assert np.all(state.own.cuts == 0)
+
+
+def test_a_plateau_rate_goes_on_with_counts_and_best():
+    given = {"patience": 3, "factor": 0.5, "best_value": 1.0, "plateau_count": 1, "cooldown_count": 2}
+    got, _ = run(rx.PlateauRate(1.0, **given), np.ones((SIDE, 8)))
+    np.testing.assert_array_equal(got[0], [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25])  # two ignored, which sets the bad ones to 0; then three
+
+
 def test_accumulated_means_and_the_best():
     """What is kept between two judgements, and what `rx.describe` shows."""
     policy = rx.ReduceOnPlateau(patience=2, accumulation_size=3, rtol=0.0)
@@ -150,3 +189,20 @@ def test_what_is_inside_counts_from_where_it_began():
     again, state = run(rx.RestartOnPlateau(late, patience=6), flat)
     np.testing.assert_array_equal(again[0], [1, 1, 1, 1, 0.5, 0.25, 1, 1, 1, 1, 0.5, 0.25])
     assert (state.own.restarts[0], state.own.began[0]) == (1, 6)
+
+
+def test_before_its_restart_it_has_the_value_of_its_begin():
+    """Whoever asks for an earlier count than the last restart, to draw it for one, gets no count below 0."""
+    rate = rx.RestartOnPlateau(rx.Linear(1.0, 0.0, 4), factor=0.5, patience=1)
+    state = rate.init()._replace(own=rate.start()._replace(began=jnp.int32(6)))
+    np.testing.assert_array_equal(rate.evaluate(state, jnp.array([3, 5, 6, 7])).high, [1.0, 1.0, 1.0, 0.75])
+
+
+def test_a_new_level_is_learnt_from_nothing():
+    guard = rx.SpikeGuard(window=2, max_spikes=2, threshold=2.0)
+    state = guard.init()
+    for value in (3.0, 3.5, 9.0, 9.0):
+        state = guard.observe(state, jnp.int32(0), {"value": jnp.float32(value)})
+    assert (int(state.own.spikes), int(state.own.in_a_row), int(state.own.count)) == (2, 0, 0)
+    state = guard.observe(state, jnp.int32(0), {"value": jnp.float32(9.0)})
+    assert (float(state.own.mean), float(state.own.deviation)) == (9.0, 0.0)

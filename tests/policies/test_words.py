@@ -87,7 +87,7 @@ def test_Greedy():  # noqa: N802
 def test_SpikeGuard():  # noqa: N802
     policy = rx.SpikeGuard(window=2, threshold=2.0, recovery=3)
     status, why = words(policy, [3.0, 3.5, 9.0])
-    assert status[0] == "0 spikes, mean 0, deviation 0"
+    assert status[:2] == ["0 spikes, mean 0, deviation 0", "0 spikes, mean 3, deviation 0"]
     assert status[2] == "0 spikes, mean 3.25, deviation 0.5"
     assert status[3] == "1 spikes, mean 3.25, deviation 0.5, recovering 0 of 3"
     assert why == "value was 9, 11.5 deviations from its mean 3.25"

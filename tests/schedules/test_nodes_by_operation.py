@@ -11,6 +11,7 @@ import rheostax as rx
 from rheostax._twofloat import TwoFloat
 from rheostax.schedules._progress import decayed
 from tests.oracles import cycles
+from tests.oracles import pieces as oracles
 from tests.oracles import schedules as oracle
 from tests.support import single, ulps
 
@@ -119,6 +120,8 @@ def test_noise():
     counts = np.arange(512)
     at = positions(5, counts)
     assert ulps(rx.Noise(5, 0.5, distribution="uniform")(counts), 1 + 0.5 * at).max() <= 1
+    near_zero = ulps(rx.Noise(5, 1.0, distribution="uniform")(counts), 1 + at)  # where the last of the 24 bits is many ulp
+    assert near_zero.max() <= 1
     for amplitude, std in ((0.67, 1.0), (0.2, 0.1)):
         want = stats.truncnorm(-amplitude / std, amplitude / std, scale=std).ppf((1 + at) / 2)
         got = np.asarray(rx.Noise(5, amplitude, std)(counts), np.float64) - 1
@@ -139,6 +142,42 @@ def test_what_is_multiplied_again_and_again_begins_exactly_and_can_be_zero():
         assert not np.any(rate(np.arange(8)))
     small = rx.Step(1e-3, 2, 0.5)  # below 1, where a logarithm is negative
     np.testing.assert_allclose(small(np.arange(8)), 1e-3 * 0.5 ** (np.arange(8) // 2), rtol=1e-7)
+
+
+def test_restarts_far_out_and_many_of_them():
+    """More cycles than are counted where they grow; as many as fit into int32; and a last one that is longer than that."""
+    edges = np.cumsum(2 ** np.arange(31)) - 1  # where the cycles of 1, 2, 4, ... updates begin, less one
+    counts = np.concatenate([edges, edges + 1, edges // 2 + 7])
+    for length, factor, limit in ((10, 1, None), (1, 2, None), (100_000, 22_000, None), (1, 2, 30)):
+        at = np.array([*range(300, 393), LAST]).repeat(1) if factor == 1 else counts.clip(0, LAST)
+        want = oracles.cosine_restarts(at, 1.0, length, 0.0, factor, limit=limit).astype(np.float64)
+        assert ulps(rx.CosineRestarts(1.0, length, length_factor=factor, limit=limit)(at), want).max() <= 1
+
+
+def test_what_starts_far_below_its_other_end_starts_exactly():
+    """As the end plus a difference it would be 0."""
+    tiny = np.float32(1e-30)
+    assert rx.CosineRestarts(1e-30, 5, end_value=1e-3)(5) == tiny
+    assert rx.Cyclic(1e-3, 1e-30, 5)(5) == tiny
+    assert rx.OneCycle(1e-30, 1e-3, 1e-30, 10)(0) == tiny
+
+
+def test_pieces_of_one_update():
+    rate = rx.PiecewiseInterpolate([0.5, 1.0, 0.25], [3, 4])
+    np.testing.assert_allclose(rate(np.arange(7)), [0.5, 2 / 3, 5 / 6, 1.0, 0.25, 0.25, 0.25], rtol=1e-6)
+    assert rx.PiecewiseInterpolate([0.5], [])(np.arange(3)).tolist() == rx.PiecewiseConstant([0.5], [])(np.arange(3)).tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cosine"])
+@pytest.mark.parametrize("three_phase", [False, True])
+def test_one_cycles_with_hardly_a_rise(interpolation, three_phase):
+    """A peak at count 0, before count 1, and lower than both ends."""
+    at_once = [] if three_phase else [(4, 0.0, 0.1, 0.3), (4, 0.0, 0.3, 0.1)]
+    for total, pct_start, init, peak in (*at_once, (2, 0.3, 0.3, 0.1), (2, 0.3, 0.1, 0.3), (3, 0.4, 0.3, 0.1)):
+        counts = np.arange(8)
+        want = oracles.one_cycle(counts, init, peak, 0.05, total, pct_start, three_phase, interpolation).astype(np.float64)
+        got = rx.OneCycle(init, peak, 0.05, total, pct_start, three_phase=three_phase, interpolation=interpolation)(counts)
+        assert ulps(got, want).max() <= 1, (total, pct_start, init, peak, got, want)
 
 
 def test_the_two_halves_of_a_cycle_are_alike_by_default():

@@ -22,7 +22,7 @@ class OneCycle(Schedule):
 
     With p = pct_start * total_steps, which needn't be whole: from `init_value` at count 0 to `peak_value` at p, and to
     `end_value` at `total_steps`; in three phases it is at `init_value` again at 2p. Each phase goes along a straight line or
-    half a cosine. Exactly `end_value` from count `total_steps` on.
+    half a cosine. With p = 0 it begins at the peak. Exactly `end_value` from count `total_steps` on.
 
     Args:
         init_value: Value at count 0, >= 0.
@@ -78,7 +78,7 @@ class OneCycle(Schedule):
         fall = where(fall.high > 0, fall, 1.0)
         left = TwoFloat.of(jnp.maximum(steps - count, 0)) / fall
         falling = blend(peak, end, *weights(*_parts((here - top) / fall, left)))
-        return where(count >= steps, end, where((here - top).high > 0, falling, value))
+        return where(count >= steps, end, where((here - top).high >= 0, falling, value))
 
     @property
     def horizon(self) -> int | None:
