@@ -1,8 +1,8 @@
 """Is what the finder suggests a good rate? `python -m benchmarks.finder` compares it with a grid search.
 
 The search trains each embedded task at 20 rates from 5 seeds, with a warm-up over the first tenth of the run and a cosine to zero
-after it, one run after the other, and takes the rate whose mean validation loss at the end is lowest. So that it takes an hour of
-one core and not a day, runs are shorter than those of `rheostax train`, see `RUNS`, and the language model is smaller. Results are
+after it, one run after the other, and takes the rate whose mean validation loss at the end is lowest. So that it takes ten minutes of
+processor time and not a day, runs are shorter than those of `rheostax train`, see `RUNS`, and the language model is smaller. Results are
 written after every run to the file `--json`, and a second call goes on from there.
 """
 
