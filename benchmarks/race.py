@@ -34,7 +34,7 @@ def rates(count: int) -> dict[str, Any]:
 
 
 def run(quick: bool = False) -> Topic:
-    count, epochs, seeds, rounds = (4, 2, 2, 1) if quick else (16, 200, 5, 5)
+    count, epochs, seeds, rounds = (4, 2, 2, 1) if quick else (16, 100, 3, 3)
     task = dataclasses.replace(digits.task, name="digits MLP", model=Perceptron, epochs=epochs)
     candidates = rates(count)
     one = dict(list(candidates.items())[count // 2 : count // 2 + 1])
