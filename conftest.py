@@ -3,9 +3,10 @@
 import contextlib
 import doctest
 import importlib.util
-import itertools
 import os
+import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 from sybil import Sybil
@@ -35,15 +36,41 @@ def pytest_report_header(config):
     return None
 
 
-_finished = itertools.count(1)
+_allowed = 2e9  # bytes of memory that a process of tests may use before it forgets what is compiled
+
+
+def pytest_configure(config):
+    """Keep what XLA compiles in pytest's cache, for the other process, the subprocesses, and the next run.
+
+    jax looks for the same program, compiled by the same XLA with the same flags, so the tests run what they would run without.
+    """
+    try:
+        folder = config.cache.mkdir("compiled")
+        if not hasattr(config, "workerinput") and sum(file.stat().st_size for file in folder.iterdir()) > 1e9:
+            shutil.rmtree(folder)
+    except (AttributeError, OSError):  # no cache, as with `-p no:cacheprovider`, or none that can be written
+        return
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def memory():
+    """Return how many bytes of memory this process has in use; 0 where the system doesn't say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def pytest_runtest_teardown():
-    """Let go of what was compiled, now and then: a process of thousands of tests grows to ten gigabytes otherwise."""
-    if next(_finished) % 200 == 0:
+    """Let go of what was compiled when it has grown large: a process of thousands of tests has ten gigabytes of it otherwise."""
+    global _allowed  # noqa: PLW0603
+    if memory() > _allowed:
         import jax  # noqa: PLC0415  (the environment above has to be set before)
 
         jax.clear_caches()
+        _allowed = max(_allowed, memory() + 1e9)
 
 
 pages = Sybil(
@@ -55,15 +82,18 @@ pages = Sybil(
 pytest_collect_file = pages.pytest()
 
 
-class PageScheduling(LoadScopeScheduling):
-    """Spread tests over processes one by one, but keep a page together: its examples build on each other."""
+class FileScheduling(LoadScopeScheduling):
+    """Keep the tests of a file or page in one process: they share what was compiled, or build on each other.
+
+    The conformance suite is too long for that, and is spread example by example.
+    """
 
     def _split_scope(self, nodeid):
-        page, _, _ = nodeid.partition("::")
-        return page if page.endswith(".md") else nodeid
+        file, _, test = nodeid.partition("::")
+        return file + test[test.find("[") :] if file.startswith("tests/conformance/") else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Hand pytest-xdist the scheduler; its own `--dist loadgroup` loses the groups under pytest 9."""
-    return PageScheduling(config, log)
+    return FileScheduling(config, log)

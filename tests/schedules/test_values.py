@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rheostax as rx
+from rheostax._rate import lower
 from tests.oracles import schedules as oracle
 from tests.support import TINY, single, ulps
 
@@ -162,8 +163,9 @@ def test_with_numbers_that_the_compiler_sees(name):
     row = family.rows[1]
     rate = family.schedule(**dict(zip(family.names, row, strict=True)), **family.length(127), **family.static)
     want = family.want(row, 127, counts)
-    assert ulps(jax.jit(rate)(counts), want).max() <= LIMIT
-    np.testing.assert_array_equal(jax.jit(rate)(127) == np.float32(want[127]), family.ends or ulps(rate(127), want[127]) <= 0.5)
+    got = np.asarray(jax.jit(rate)(counts))
+    assert ulps(got, want).max() <= LIMIT
+    np.testing.assert_array_equal(got[127] == np.float32(want[127]), family.ends or ulps(rate(127), want[127]) <= 0.5)
 
 
 def kept(number):
@@ -171,14 +173,30 @@ def kept(number):
     return single(number) + single(number - single(number))
 
 
+SETTINGS = [{}, {"staircase": True}, {"transition_begin": 1000}]
+compiled = jax.jit(lambda rate, counts: rate.evaluate((), counts).high)  # with the numbers as arguments, as in training
+
+
+def exponential(transition_steps, decay_rate, options):
+    """Return the schedule, counts down to where its value is 0.3 * exp(-80), and what it should be there."""
+    deepest = 80 * transition_steps / max(-np.log(decay_rate), 1e-12)
+    counts = np.linspace(0, min(2**31 - 1, deepest), 5000).astype(np.int32)
+    want = oracle.exponential(counts.astype(np.int64), 0.3, transition_steps, kept(decay_rate), **options)
+    return rx.Exponential(0.3, transition_steps, decay_rate, **options), counts, want
+
+
 @pytest.mark.parametrize("decay_rate", [0.5, 0.9, 0.99, 0.9999999, 1e-4, 1.0])
 @pytest.mark.parametrize("transition_steps", [1, 7, 1000, 2_000_000_000])
 def test_exponential(decay_rate, transition_steps):
-    deepest = 80 * transition_steps / max(-np.log(decay_rate), 1e-12)  # the value is 0.3 * exp(-80) there
-    counts = np.linspace(0, min(2**31 - 1, deepest), 5000).astype(np.int64)
-    for options in ({}, {"staircase": True}, {"transition_begin": 1000}):
-        rate = rx.Exponential(0.3, transition_steps, decay_rate, **options)
-        want = oracle.exponential(counts, 0.3, transition_steps, kept(decay_rate), **options)
+    for options in SETTINGS:
+        rate, counts, want = exponential(transition_steps, decay_rate, options)
+        assert ulps(compiled(lower(rate), counts), want).max() <= 1
+
+
+@pytest.mark.parametrize("options", SETTINGS, ids=str)
+def test_exponential_with_numbers_that_the_compiler_sees(options):
+    for transition_steps, decay_rate in ((7, 0.9999999), (1000, 1.0)):
+        rate, counts, want = exponential(transition_steps, decay_rate, options)
         assert ulps(jax.jit(rate)(counts), want).max() <= 1
 
 
