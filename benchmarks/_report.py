@@ -6,7 +6,7 @@ import dataclasses
 import operator
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,22 +95,26 @@ _HEADER = ("", "median", "quartiles", "target", "", "")
 
 
 def show(topic: Topic) -> None:
-    """Print a topic as a table, with rich where it is installed."""
+    """Print a topic as a table."""
+    print_table(topic.title, _HEADER, [row.cells() for row in topic.rows])
+
+
+def print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table, with rich where it is installed; cells that say pass or MISS in colour."""
     if rich is None:
-        _show_plain(topic)
+        _print_plain(title, [header, *lines])
         return
-    table = rich.table.Table(*_HEADER, title=topic.title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
-    for row in topic.rows:
-        style = {True: "green", False: "bold red", None: ""}[row.met]
-        table.add_row(*row.cells()[:-2], f"[{style}]{row.cells()[-2]}[/]" if style else "", row.cells()[-1])
+    table = rich.table.Table(*header, title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD)
+    styles = {"pass": "green", "MISS": "bold red"}
+    for line in lines:
+        table.add_row(*(f"[{styles[cell]}]{cell}[/]" if cell in styles else cell for cell in line))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
     rich.console.Console(width=width).print(table)
 
 
-def _show_plain(topic: Topic) -> None:
-    lines = [_HEADER, *(row.cells() for row in topic.rows)]
+def _print_plain(title: str, lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    print(f"\n{topic.title}")
+    print(f"\n{title}")
     for line in lines:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 

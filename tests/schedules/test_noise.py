@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import rheostax as rx
+from tests.oracles.composed import positions
 from tests.support import ulps
 
 COUNTS = np.arange(20_000)
@@ -16,17 +17,10 @@ def drawn(**options):
     return np.asarray(jax.jit(rx.Noise(**{"seed": 5, **options}))(COUNTS), np.float64) - 1
 
 
-def positions(seed):
-    """The hash, written out with the public functions: 24 bits of the first word of the key that is folded."""
-    key = jax.random.key(seed, impl="threefry2x32")
-    words = jax.vmap(lambda count: jax.random.key_data(jax.random.fold_in(key, count))[0])(jnp.asarray(COUNTS))
-    return ((np.asarray(words, np.int64) >> 8) * 2 + 1 - 2**24) / 2.0**24
-
-
 @pytest.mark.parametrize("amplitude", [0.1, 0.5, 1.0])
 def test_uniform_noise(amplitude):
     factors = np.asarray(jax.jit(rx.Noise(5, amplitude, distribution="uniform"))(COUNTS))
-    assert ulps(factors, 1 + amplitude * positions(5)).max() <= 1
+    assert ulps(factors, 1 + amplitude * positions(5, COUNTS)).max() <= 1
     assert stats.kstest(factors - 1.0, stats.uniform(-amplitude, 2 * amplitude).cdf).pvalue > 0.01
     assert factors.min() >= 0
 
@@ -36,7 +30,7 @@ def test_normal_noise_is_cut_off(amplitude, std):
     noise, edge = drawn(amplitude=amplitude, std=std), amplitude / std
     assert np.abs(noise).max() <= amplitude + 1e-7
     assert stats.kstest(noise, stats.truncnorm(-edge, edge, scale=std).cdf).pvalue > 0.01
-    want = stats.truncnorm(-edge, edge, scale=std).ppf((1 + positions(5)) / 2)
+    want = stats.truncnorm(-edge, edge, scale=std).ppf((1 + positions(5, COUNTS)) / 2)
     np.testing.assert_allclose(noise, want, rtol=0, atol=3e-6 * amplitude + 1.2e-7)  # erf_inv is a float32 function
 
 
