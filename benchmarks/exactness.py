@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _near_the_end, _sweep
+from benchmarks import _exactness_page, _near_the_end, _sweep
 from benchmarks._machine import machine
 from benchmarks._report import print_table
 from benchmarks._sweep import LIMIT, WAYS, Finding
@@ -46,13 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
     fine = all(one.fine for one in findings) and different["Linear"] == different["Cosine"] == LAST and ours == 0
     print(_verdict(findings, fine))
     print(", ".join(f"{key} {value}" for key, value in where.items()), f"({time.perf_counter() - begin:.0f} s)")
+    polynomial = {"horizons": grid, "optax NaN": theirs, "ours wrong": ours}
+    schedules = [dataclasses.asdict(one) | {"schedule": FAMILIES[one.name].name, "fine": one.fine} for one in findings]
+    results = {"machine": where, "quick": options.quick, "limit": LIMIT, "fine": fine, "schedules": schedules}
+    results |= {"different last values": different, "polynomial": polynomial}
     if options.json:
-        polynomial = {"horizons": grid, "optax NaN": theirs, "ours wrong": ours}
-        schedules = [dataclasses.asdict(one) | {"schedule": FAMILIES[one.name].name, "fine": one.fine} for one in findings]
-        results = {"schedules": schedules, "different last values": different, "polynomial": polynomial}
-        options.json.write_text(
-            json.dumps({"machine": where, "quick": options.quick, "limit": LIMIT, "fine": fine, **results}, indent=1) + "\n"
-        )
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.write_table and fine:
+        _exactness_page.write(results)
     return 0 if fine else 1
 
 
@@ -105,7 +106,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer horizons and counts")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="processes (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--write-table", action="store_true", help="write docs/exactness.md from what was found; for all schedules only")
     options = parser.parse_args(arguments)
+    if options.write_table and (options.only or options.quick):
+        parser.error("--write-table: the page is made of all figures, without --only and --quick")
     if options.only and not any(word in name for word in options.only for name in FAMILIES):
         parser.error(f"--only: no schedule has {' or '.join(map(repr, options.only))} in its name; there are {', '.join(FAMILIES)}")
     return options

@@ -1,12 +1,15 @@
 """The sweep of `python -m benchmarks.exactness`: it finds what is wrong, and says where."""
 
+import dataclasses
 import json
+import re
+from collections import Counter
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import _near_the_end, _sweep, exactness
+from benchmarks import _exactness_page, _near_the_end, _sweep, exactness
 from tests.oracles.families import FAMILIES, Family
 from tests.oracles.schedules import linear
 
@@ -72,3 +75,33 @@ def test_an_unknown_schedule_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         exactness.main(["--only", "cosinus"])
     assert "no schedule has 'cosinus' in its name; there are constant, linear, " in capsys.readouterr().err
+
+
+def test_the_page_is_made_of_all_figures(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        exactness.main(["--write-table", "--quick"])
+    assert "--write-table: the page is made of all figures" in capsys.readouterr().err
+
+
+def test_the_page_has_every_schedule_and_none_that_is_off():
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| [\d,]+ \| (.+) \|$", _exactness_page.PAGE.read_text(), re.MULTILINE)
+    assert [(name, int(settings)) for name, settings, _ in rows] == sorted(Counter(family.name for family in FAMILIES.values()).items())
+    assert all(float(largest) <= _sweep.LIMIT for *_, each in rows for largest in each.split(" | "))
+
+
+def test_the_page_is_written_anew(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(_exactness_page, "PAGE", page)
+    page.write_text(f"before\n{_exactness_page.MARK}after")
+    finding = _sweep.Finding("linear", 70, dict.fromkeys(_sweep.WAYS, 0.5))
+    other = _sweep.Finding("lines", 30, dict.fromkeys(_sweep.WAYS, 0.25), missed=1)
+    schedules = [dataclasses.asdict(one) | {"schedule": "Linear"} for one in (finding, other)]
+    versions = {"device": "1 x cpu (cpu)", "python": "3.11", "jax": "1", "optax": "2"}
+    ends = {"different last values": {"Linear": 1000}, "polynomial": {"horizons": 9, "optax NaN": 4, "ours wrong": 0}}
+    _exactness_page.write({"schedules": schedules, "machine": versions, **ends})
+    written = page.read_text()
+    assert written.startswith(f"before\n{_exactness_page.MARK}\n| schedule | settings | values | eager | jit | scan | constants |\n")
+    assert "\n| `Linear` | 2 | 100 | 0.50 | 0.50 | 0.50 | 0.50 |\n" in written
+    assert "100 values in all, of which 0 are negative or not finite, and 1 aren't the given value" in written
+    assert "NaN for 4 of them" in written
+    assert "after" not in written
