@@ -61,13 +61,18 @@ def examine(name: str, family: Family, quick: bool = False) -> Finding:
     want = family.wanted(lengths, counts)
     finding.add(family, "eager", eager(family, lengths, counts), lengths, counts, want)
     finding.add(family, "scan", scanned(family, lengths, counts), lengths, counts, want)
-    for steps, counts in ((1000, np.arange(1005)), (LONG[2], np.concatenate([np.arange(500), LONG[2] + np.arange(-500, 5)]))):
-        rate, lengths = rate_of(family, steps), np.full(len(counts), steps)
-        want = np.asarray(family.reference(counts, **family.arguments(family.rows[-1], steps)), np.float64)[None]
-        for values in (rate(counts), jax.jit(rate)(counts)):
-            finding.add(family, "constants", np.asarray(values)[None], lengths, counts, want)
+    constants(finding, family)
     finding.types = unlike_types(rate_of(family, LONGEST))
     return finding
+
+
+def constants(finding: Finding, family: Family) -> None:
+    """Compare the schedule as users write it, called and compiled, at two horizons."""
+    for steps, counts in ((1000, np.arange(1005)), (LONG[2], np.concatenate([np.arange(500), LONG[2] + np.arange(-500, 5)]))):
+        rate, lengths = rate_of(family, steps), np.full(len(counts), steps)
+        want = np.asarray(family.reference(counts, **family.arguments(_middle(family), steps)), np.float64)[None]
+        for values in (rate(counts), jax.jit(rate)(counts)):
+            finding.add(family, "constants", np.asarray(values)[None], lengths, counts, want)
 
 
 def _joined(family: Family, *size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +82,12 @@ def _joined(family: Family, *size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rate_of(family: Family, steps: int) -> Any:
-    """Return a schedule as users write it, with Python numbers: the last of the settings."""
-    return family.schedule(**family.arguments(family.rows[-1], steps))
+    """Return a schedule as users write it, with Python numbers: those in the middle of the settings."""
+    return family.schedule(**family.arguments(_middle(family), steps))
+
+
+def _middle(family: Family) -> tuple[float, ...]:
+    return family.rows[len(family.rows) // 2]
 
 
 def eager(family: Family, lengths: np.ndarray, counts: np.ndarray) -> np.ndarray:

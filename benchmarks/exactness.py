@@ -20,7 +20,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     begin, where = time.perf_counter(), machine()
     names = [name for name in FAMILIES if not options.only or any(word in name for word in options.only)]
-    findings = list(_examined(names, options.quick, options.jobs))
-    different = _near_the_end.different_values(last=LAST)
-    grid, theirs, ours = (at(options.quick) for at in (_grid, _near_the_end.optax_is_no_number, _near_the_end.ours_is_wrong))
+    ends = _near_the_end.optax_is_no_number, _near_the_end.ours_is_wrong
+    tasks = [functools.partial(one, options.quick) for one in ends] + [functools.partial(_near_the_end.different_values, last=LAST)]
+    tasks += [functools.partial(_examine, name, options.quick) for name in names]
+    theirs, ours, different, *findings = _done(tasks, options.jobs)
+    grid = len(_near_the_end.horizons(options.quick))
     _show(findings)
     print(f"\nValues of the last {LAST:,} updates of a horizon of 1e8: {', '.join(f'{name} {n:,}' for name, n in different.items())}")
     print(f"A compiled polynomial to 0 at its end, {grid:,} horizons: optax is NaN for {theirs:,}, ours is wrong for {ours:,}")
@@ -57,21 +59,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if fine else 1
 
 
-def _grid(quick: bool) -> int:
-    return len(_near_the_end.horizons(quick))
-
-
 def _examine(name: str, quick: bool) -> Finding:
     return _sweep.examine(name, FAMILIES[name], quick)
 
 
-def _examined(names: list[str], quick: bool, jobs: int) -> Iterable[Finding]:
-    """Examine in some processes at once: compiling, which is most of the work, keeps one core busy."""
-    examine: Any = functools.partial(_examine, quick=quick)
+def _done(tasks: Sequence[Callable[[], Any]], jobs: int) -> list[Any]:
+    """Call each, in some processes at once: compiling, which is most of the work, keeps one core busy."""
     if jobs == 1:
-        return map(examine, names)
+        return [task() for task in tasks]
     with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(examine, names))
+        return [one.result() for one in [pool.submit(task) for task in tasks]]
 
 
 def _show(findings: list[Finding]) -> None:
