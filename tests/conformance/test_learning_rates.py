@@ -112,7 +112,7 @@ def family(name):
 def before_and_after(name):
     """Return the states of an example before it is observed and after."""
     states = family(name).states
-    return tuple(jax.tree.map(lambda leaf: jnp.asarray(leaf[0, i]), states) for i in (0, 1))
+    return tuple(jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[0, i]), states) for i in (0, 1))
 
 
 class Training:
