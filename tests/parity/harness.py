@@ -53,6 +53,8 @@ class Comparison:
             each rate from the one before (PyTorch) carries them along; where a difference of nearly equal numbers is left
             they are all that is left, and 1 float32 ulp of *that* would say nothing about ours.
         limit: Largest difference allowed, in float32 ulp of the peer's rate.
+        start: The rate that the peer's errors come from where what is compared begins in the middle of a run: all of that may be such an
+            error, if the rate has come to 0 before.
     """
 
     peer: str
@@ -61,6 +63,7 @@ class Comparison:
     deviations: str = ""
     drift: float = 0.0
     limit: float = 1.0
+    start: float = 0.0
     configurations: int = 0
     largest: float = 0.0
 
@@ -69,7 +72,8 @@ class Comparison:
         ours, theirs = np.asarray(ours), np.asarray(theirs, np.float64)
         assert ours.dtype == np.float32
         assert ours.shape == theirs.shape
-        off = distance(ours, theirs, self.drift * np.max(np.abs(theirs), initial=0.0))
+        drift = self.drift * np.max(np.abs(theirs), initial=0.0)
+        off = distance(ours, theirs, max(drift, 4 * np.finfo(float).eps * self.start))
         assert np.all(np.isfinite(theirs)), (configuration, theirs)
         worst = int(np.argmax(off))
         assert off[worst] <= self.limit, f"{configuration}: {off[worst]} ulp at count {worst}: {ours[worst]!r}, not {theirs[worst]!r}"

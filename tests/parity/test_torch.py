@@ -288,6 +288,7 @@ def test_converted_in_the_middle(name, saved, record_property):
 
     def trajectories(drawn):
         learning_rate, configuration, count = drawn
+        comparison.start = learning_rate
         theirs = stopped(scheduler_class(name)(make_optimizer(learning_rate), **configuration), count)
         if saved:
             more = {key: configuration[key] for key in missing}
