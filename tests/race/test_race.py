@@ -27,7 +27,7 @@ def step(state, batch):
 
 
 def run(candidates=RATES, **changes):
-    options = {"steps": 96, "chunk": 4} | changes
+    options = {"steps": 96, "chunk": 4, "execution": "sequential"} | changes
     return rx.race((BEGIN, TX.init(BEGIN)), step, list(TARGETS), candidates, **options)
 
 
@@ -99,11 +99,11 @@ def test_executions_agree(result, execution):
 
 def test_on_one_cpu_candidates_take_turns(monkeypatch):
     monkeypatch.setattr(jax, "local_device_count", lambda: 1)
-    assert run([0.1], steps=4).execution == "sequential"
+    assert run([0.1], steps=4, execution="auto").execution == "sequential"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert run([0.1], steps=4).execution == "vmap"
+    assert run([0.1], steps=4, execution="auto").execution == "vmap"
     monkeypatch.setattr(jax, "local_device_count", lambda: 8)
-    assert run([0.1], steps=4).execution == "sharded"
+    assert run([0.1], steps=4, execution="auto").execution == "sharded"
 
 
 def test_structures_may_differ_and_policies_react():

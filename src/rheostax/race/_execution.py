@@ -89,7 +89,9 @@ class Stacked(Heat):
         return np.asarray(losses)[: self._count]
 
     def states(self) -> list[Any]:
-        return [jax.tree.map(lambda leaf, i=i: leaf[i], self._stack) for i in range(self._count)]
+        # On one device first: a row of an array that is spread over several would be sent round all of them.
+        stack = self._stack if self._mesh is None else jax.device_put(self._stack, self._mesh.devices[0])
+        return [jax.tree.map(lambda leaf, i=i: leaf[i], stack) for i in range(self._count)]
 
     def keep(self, indices: Sequence[int]) -> None:
         states = self.states()
