@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rheostax._loop import make_loop
 from rheostax.errors import ArgumentError
 
 __all__ = ["EXECUTIONS", "Heat", "execution_for", "make_heat"]
@@ -117,7 +118,7 @@ def make_heat(update: Update, states: list[Any], execution: str, compiled: dict[
         return jax.lax.scan(update, state, batches)
 
     if execution == "sequential":
-        return Sequential(compiled.setdefault(execution, jax.jit(scan, donate_argnums=0)), states)
+        return Sequential(compiled.setdefault(execution, make_loop(update)), states)
     together = jax.vmap(scan, in_axes=(0, None))
     if execution == "vmap":
         return Stacked(compiled.setdefault(execution, jax.jit(together, donate_argnums=0)), states, None)

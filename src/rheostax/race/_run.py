@@ -86,7 +86,7 @@ def race(
     ...     updates, opt_state = tx.update(gradient, opt_state, weights, value=loss)
     ...     return (weights + updates, opt_state), loss
     >>> tx, weights = rx.control(optax.sgd, 0.1), jnp.zeros(3)
-    >>> result = rx.race((weights, tx.init(weights)), step, [jnp.ones(3)], [1e-3, 1e-1, 1e1], steps=40)
+    >>> result = rx.race((weights, tx.init(weights)), step, [jnp.ones(3)], [1e-3, 1e-1, 1e3], steps=40)
     >>> result.winner, [one.diverged for one in result.standings]
     (Constant(value=0.1), [False, False, True])
 
