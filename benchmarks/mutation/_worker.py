@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-KEPT = {"rheostax._twofloat"}  # imports nothing of the package, and has compiled functions of its own
+KEPT = "rheostax._twofloat"  # imports nothing of the package, and has compiled functions of its own
 STOP = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:unraisableexception", "-p", "no:threadexception"]
 
 
@@ -55,7 +55,7 @@ def forget() -> None:
     """Drop the modules that are to be imported again: what comes from the project's folder."""
     here = str(Path.cwd()) + os.sep
     own = {name.partition(".")[0] for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(here)}
-    for name in [name for name in sys.modules if name.partition(".")[0] in own - {"__main__"} and name not in KEPT]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in own - {"__main__"} and not name.startswith(KEPT)]:
         del sys.modules[name]
 
 
