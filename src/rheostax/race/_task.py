@@ -13,14 +13,13 @@ from rheostax._check import did_you_mean
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, as_learning_rate
 from rheostax._words import plain
-from rheostax.control import control
 from rheostax.errors import ArgumentError, TaskError
-from rheostax.optimizer import Optimizer
 from rheostax.race._result import Race
 from rheostax.race._run import race
 from rheostax.training.data import Data
-from rheostax.training.protocol import first_batch, require_data
-from rheostax.training.steps import make_evaluate
+from rheostax.training.protocol import first_batch
+from rheostax.training.start import load_data, start
+from rheostax.training.steps import make_evaluate, make_train_step
 from rheostax.training.task import Task
 from rheostax.units import resolve
 
@@ -40,7 +39,7 @@ def peaks(task: Task, values: Iterable[float], *, epochs: int | None = None) -> 
         epochs: Of the run; the task's own number by default.
     """
     length = task.epochs if epochs is None else epochs
-    data = task.data()
+    data = load_data(task)
     own = _resolved(task, task.learning_rate(data.batches_per_epoch, length), data, length)
     counts = np.unique(np.linspace(0, length * data.batches_per_epoch - 1, 10_001).astype(np.int32))
     peak = plain(np.max(own.evaluate(own.init(), jax.numpy.asarray(counts)).high))  # 0.003, and not the float32 beside it
@@ -82,8 +81,7 @@ def race_task(
     length = task.epochs if epochs is None else epochs
     if not isinstance(length, int) or length < 1:
         raise ArgumentError(f"race: epochs must be a whole number >= 1, got {length!r}.")
-    data = task.data()
-    require_data(data)
+    data = load_data(task)
     named: list[tuple[Any, Any]] = list(candidates.items()) if isinstance(candidates, Mapping) else [(None, one) for one in candidates]
     rates = {
         repr(as_learning_rate(one)) if label is None else str(label): _resolved(task, as_learning_rate(one), data, length)
@@ -91,18 +89,22 @@ def race_task(
     }
     if not rates:
         raise ArgumentError("race: candidates must be at least one learning rate, got none.")
-    model = task.model(nnx.Rngs(seed))
+    model, optimizer = start(task, next(iter(rates.values())), seed)
     model.eval()
     evaluate = make_evaluate(task, nnx.graphdef(model))
     model.train()
-    optimizer = Optimizer(model, control(task.optimizer, next(iter(rates.values())), **task.hyperparameters), wrt=nnx.Param)
     validation, training = list(data.validation()), first_batch(data.train(0, seed), "data.train")
     examples = sum(map(_examples, validation)) / _examples(training)
+    update = make_train_step(task)
+
+    def step(model: Any, optimizer: Any, batch: Any) -> jax.Array:
+        return update(model, optimizer, batch)[0]
+
     _require_metric(metric, evaluate(nnx.state(model), validation[:1]))  # said before the race, not after its first rung
     reacts = any(set(monitored(rate)) - {"value"} for rate in rates.values())
     mode = (task.goal[1] if metric == task.goal[0] else "min") if mode is None else mode
     return race(
-        (model, optimizer), _step(task), lambda: _epochs(data, length, seed), rates, steps=length * data.batches_per_epoch,
+        (model, optimizer), step, lambda: _epochs(data, length, seed), rates, steps=length * data.batches_per_epoch,
         validate=lambda model: evaluate(nnx.state(model), validation), metric=metric, mode=mode,
         validate_every=data.batches_per_epoch if reacts else None, validation_cost=examples * FORWARD, halving=halving,
         chunk=task.updates_per_dispatch, execution=execution, progress=progress,
@@ -113,15 +115,6 @@ def _require_metric(metric: str, known: Iterable[str]) -> None:
     if metric not in known:
         hint = did_you_mean(metric, known)
         raise ArgumentError(f"race: metric must be one of {', '.join(known)}, got {metric!r}. {hint}".rstrip())
-
-
-def _step(task: Task) -> Callable[[Any, Any, Any], jax.Array]:
-    def step(model: Any, optimizer: Any, batch: Any) -> jax.Array:
-        (loss, _), gradients = nnx.value_and_grad(task.loss, has_aux=True)(model, batch)
-        optimizer.update(model, gradients, value=loss)
-        return loss
-
-    return step
 
 
 def _epochs(data: Data, epochs: int, seed: int) -> Iterator[Any]:
