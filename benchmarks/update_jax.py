@@ -24,7 +24,7 @@ LARGE = [1024] * 11  # at least 10 million parameters
 
 
 def run(quick: bool = False) -> Topic:
-    large = [256] * 11 if quick else LARGE
+    large = [256] * 3 if quick else LARGE
     rows = _rows(SMALL, *((10, 3) if quick else (100, 60)))
     # Beside a small model the rate's own arithmetic shows; the target is for one that is large enough to wait for.
     rows += _rows(large, *((1, 3) if quick else (_fitting(large), 60)), target=Target("<=", 1.02))
