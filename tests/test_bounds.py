@@ -65,7 +65,8 @@ BOUNDS = {
         "factor": "(0, 1)", "patience": 1, "rtol": "[0, 1]", "atol": "[0, inf)", "cooldown": 0, "warmup": 0, "min_scale": "[0, 1]",
         "max_scale": "[1, inf)", "min_change": "[0, inf)", "reset_after": 1,
     }),
-    rx.SpikeGuard: ((), {"threshold": "(0, inf)", "window": 2, "factor": "[0, 1)", "recovery": 1, "max_spikes": 1}),
+    rx.Median: ((0.3 * rx.ReduceOnPlateau(),), {"window": 3}),
+    rx.SpikeGuard: ((), {"threshold": "(0, inf)", "window": 2, "factor": "[0, 1)", "recovery": 1, "max_spikes": 1, "skip": 0}),
 }  # fmt: skip
 EACH = [(cls, name) for cls, (_, bounds) in BOUNDS.items() for name in bounds]
 
@@ -139,8 +140,10 @@ DEFAULTS = {
         "monitor": "value", "mode": "min", "factor": 0.95, "patience": 10, "rtol": 0.0, "atol": 1e-6, "cooldown": 0, "warmup": 0,
         "min_scale": 0.1, "max_scale": 10.0, "min_change": 0.0, "reset_after": None,
     },
+    rx.Median: {"window": 3},
     rx.SpikeGuard: {
         "monitor": "value", "mode": "min", "threshold": 8.0, "window": 100, "factor": 0.1, "recovery": 100, "max_spikes": 10,
+        "skip": 0, "roll_back": False,
     },
 }  # fmt: skip
 

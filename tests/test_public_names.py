@@ -16,6 +16,7 @@ NAMES = {
     "other clocks": ["Clock", "Extended", "Shift", "Staircase"],
     "units": ["Duration", "extend", "resolve", "stretch"],
     "policies": ["AdvanceOnPlateau", "Greedy", "PlateauRate", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"],
+    "faults": ["Median", "Rollback", "accumulate", "should_roll_back"],
     "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],

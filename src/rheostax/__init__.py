@@ -8,6 +8,7 @@ from rheostax._duration import Duration
 from rheostax._node import duration, node, static
 from rheostax._rate import LearningRate, Schedule
 from rheostax._version import __version__
+from rheostax.accumulation import accumulate
 from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learning_rate
 from rheostax.control import control
 from rheostax.describe import describe
@@ -18,12 +19,23 @@ from rheostax.extend import extend
 from rheostax.finder import find_learning_rate
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
-from rheostax.policies import AdvanceOnPlateau, Greedy, PlateauRate, Policy, ReduceOnPlateau, RestartOnPlateau, SpikeGuard, StopOnPlateau
+from rheostax.policies import (
+    AdvanceOnPlateau,
+    Greedy,
+    Median,
+    PlateauRate,
+    Policy,
+    ReduceOnPlateau,
+    RestartOnPlateau,
+    SpikeGuard,
+    StopOnPlateau,
+)
 from rheostax.preview import preview
 from rheostax.race import race
 from rheostax.record.read import RunLog, read_run
 from rheostax.record.recorder import Recorder
 from rheostax.replay import Replay, replay
+from rheostax.rollback import Rollback
 from rheostax.schedules import (
     Clock,
     Constant,
@@ -53,7 +65,7 @@ from rheostax.schedules import (
     WarmupStableDecay,
 )
 from rheostax.simulate import simulate
-from rheostax.state import learning_rate, observe, should_stop
+from rheostax.state import learning_rate, observe, should_roll_back, should_stop
 from rheostax.units import resolve, stretch
 
 __all__ = [
@@ -75,6 +87,7 @@ __all__ = [
     "Join",
     "LearningRate",
     "Linear",
+    "Median",
     "MultiStep",
     "Noam",
     "Noise",
@@ -95,6 +108,7 @@ __all__ = [
     "Rex",
     "RheostaxError",
     "RheostaxWarning",
+    "Rollback",
     "RunLog",
     "Schedule",
     "Shift",
@@ -108,6 +122,7 @@ __all__ = [
     "Warmup",
     "WarmupStableDecay",
     "__version__",
+    "accumulate",
     "control",
     "describe",
     "duration",
@@ -127,6 +142,7 @@ __all__ = [
     "resolve",
     "scale_learning_rate",
     "set_learning_rate",
+    "should_roll_back",
     "should_stop",
     "simulate",
     "static",

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax._check import as_scalar, did_you_mean
+from rheostax._counter import increment
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, lower, walk
 from rheostax._twofloat import TwoFloat, lift_numbers, where
@@ -31,6 +32,8 @@ class Body(NamedTuple):
 
     count: jax.Array  # type: ignore[assignment]  # int32 []: updates applied
     faults: jax.Array  # int32 []: times that a rate was NaN, infinite or negative, and was left out
+    skipped: jax.Array  # int32 []: updates skipped because their gradients weren't finite
+    skipped_in_a_row: jax.Array  # int32 []: the last of these, without an update between them
     manual: Manual
     observed: Any  # the expression's state
     rate: LearningRate  # the expression, with its hyperparameters as arrays
@@ -48,7 +51,7 @@ class Body(NamedTuple):
         groups = groups_of(self.rate)
         if groups:
             value = jnp.where(jnp.array(groups.frozen), 0.0, value)
-        return value, self._replace(faults=self.faults + (~jnp.all(good)).astype(jnp.int32))
+        return value, self._replace(faults=increment(self.faults, ~jnp.all(good)))
 
 
 class ControlState(NamedTuple):
@@ -68,7 +71,8 @@ class ControlState(NamedTuple):
         """Return the state before the first update, without an inner state; its buffers are shared with nothing."""
         nothing = jnp.zeros(_shape(rate), jnp.float32)
         manual = Manual(TwoFloat.of(nothing + 1), TwoFloat.of(nothing + 1), nothing.astype(jnp.int32))
-        body = Body(jnp.int32(0), jnp.int32(0), manual, rate.init(), lower(rate))
+        none = jnp.int32(0)
+        body = Body(none, none, none, none, manual, rate.init(), lower(rate))
         _require_scalars(rate, body.observed)
         floats, ints, layout = pack(body)
         state = cls(nothing, floats, ints, (), layout)

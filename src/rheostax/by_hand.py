@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from rheostax._check import as_scalar
 from rheostax._control_state import ControlState, Manual
+from rheostax._counter import increment
 from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
 from rheostax.groups import groups_of
@@ -143,5 +144,5 @@ def _change_by_hand(state: ControlState, value: jax.Array, chosen: Any, hand: Ha
     new = hand(body.manual, value, base)
     good = jnp.isfinite(new.value.high) & (new.value.high >= 0)  # a traced value couldn't be checked before, and factors can overflow
     manual = jax.tree.map(lambda n, o: jnp.where(jnp.array(chosen) & good, n, o), new, body.manual)
-    body = body._replace(manual=manual, faults=body.faults + jnp.any(jnp.array(chosen) & ~good).astype(jnp.int32))
+    body = body._replace(manual=manual, faults=increment(body.faults, jnp.any(jnp.array(chosen) & ~good)))
     return state.replace(body, learning_rate=body.effective(state.learning_rate)[0])

@@ -12,7 +12,9 @@ import optax
 
 from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, as_metrics
+from rheostax._counter import increment
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
+from rheostax._skipping import all_finite, asked_to_skip, choose
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups, groups_of
 
@@ -21,7 +23,14 @@ __all__ = ["control"]
 Factory = Callable[..., optax.GradientTransformation]
 
 
-def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparameters: Any) -> optax.GradientTransformationExtraArgs:
+def control(
+    optimizer_factory: Factory,
+    learning_rate: RateLike,
+    *,
+    on_nonfinite: str = "skip",
+    on_skip: str = "hold",
+    **hyperparameters: Any,
+) -> optax.GradientTransformationExtraArgs:
     """Drive an optax optimizer with a learning rate that can be seen, changed and fed with metrics.
 
     At update k (k = 0, 1, ...) the metrics passed to `update` are observed first, then the rate is evaluated at count k,
@@ -30,10 +39,16 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
     Updates come in the dtype of gradients and parameters (the wider of the two), multiplied in float32; the optimizer's
     state keeps the dtypes that `init` gave it.
 
+    An update whose gradients hold a NaN or an infinity is skipped: parameters and the optimizer's state stay as they are, and it
+    is counted as such. What was observed with it is heard all the same. A policy may ask for a skip too, see `rx.SpikeGuard`.
+
     Args:
         optimizer_factory: An optax optimizer such as `optax.adamw` (itself, not its result), or any function with an
             argument `learning_rate` that returns an optax transformation.
         learning_rate: A number, any optax schedule, or a rheostax expression.
+        on_nonfinite: What is done with gradients that aren't finite: "skip" the update, or "apply" it unseen, as optax does.
+        on_skip: What a skipped update is for the schedule: "hold", none, so that the count stays that of updates applied; or
+            "advance", one like any other, so that a decay ends when the data does.
         **hyperparameters: Passed to the factory as they are, masks and functions included.
 
     Returns:
@@ -41,7 +56,8 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
         by name; those that no policy monitors are passed on to the optimizer and ignored otherwise.
 
     Raises:
-        ArgumentError: If the factory has no argument `learning_rate`, or lacks one of the hyperparameters.
+        ArgumentError: If the factory has no argument `learning_rate`, or lacks one of the hyperparameters, or a rule has no such
+            name.
         GroupError: From `init`, if parameters and `rx.Groups` don't fit.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
@@ -54,6 +70,8 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
     """
     rate = as_learning_rate(learning_rate)
     _check_factory(optimizer_factory, hyperparameters)
+    _check_rule("on_nonfinite", on_nonfinite, ("skip", "apply"))
+    _check_rule("on_skip", on_skip, ("hold", "advance"))
     groups = groups_of(rate)
 
     def make(rate: jax.Array) -> optax.GradientTransformation:
@@ -74,13 +92,25 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
         return ControlState(state.learning_rate, state.floats, state.ints, build(state.learning_rate).init(params), state.layout)
 
     def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
-        body = state.body
-        body = body._replace(observed=body.rate.observe(body.observed, body.count, as_metrics(extra, state.monitored)))
-        current, body = body.effective(state.learning_rate)
+        before = state.body
+        observed = before.rate.observe(before.observed, before.count, as_metrics(extra, state.monitored))
+        current, body = before._replace(observed=observed).effective(state.learning_rate)
         new_updates, inner = build(current).update(updates, state.inner, params, **extra)
-        body = body._replace(count=optax.safe_increment(body.count))
         inner = jax.tree.map(_cast_like, inner, state.inner)
-        return _in_dtype_of(new_updates, updates, params), state.replace(body, learning_rate=current, inner=inner)
+        new_updates = _in_dtype_of(new_updates, updates, params)
+        made = asked_to_skip(before.rate, before.observed, observed)
+        made = None if made is None else ~made
+        if on_nonfinite == "skip":
+            good = all_finite(updates)
+            made = good if made is None else made & good
+            body = body._replace(
+                skipped=increment(body.skipped, ~good), skipped_in_a_row=jnp.where(good, 0, increment(body.skipped_in_a_row))
+            )
+        if made is not None:
+            new_updates = choose(made, new_updates, jax.tree.map(jnp.zeros_like, new_updates))
+            inner, current = choose(made, inner, state.inner), jnp.where(made, current, state.learning_rate)
+        applied = True if made is None or on_skip == "advance" else made
+        return new_updates, state.replace(body._replace(count=increment(body.count, applied)), learning_rate=current, inner=inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -114,6 +144,12 @@ def _in_dtype_of(updates: Any, gradients: Any, params: Any) -> Any:
 
 def _name(factory: Any) -> str:
     return str(getattr(factory, "__name__", repr(factory)))
+
+
+def _check_rule(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        hint = did_you_mean(value, known)
+        raise ArgumentError(f"control: {name} must be one of {', '.join(map(repr, known))}, got {value!r}. {hint}".rstrip())
 
 
 def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:

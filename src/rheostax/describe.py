@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import Body, ControlState, monitored
 from rheostax._rate import LearningRate, Product, as_learning_rate
 from rheostax._words import counted, plain, say
+from rheostax.accumulation import AccumulateState
 from rheostax.groups import group_names
 from rheostax.policies._policy import Observed, Policy, policies
 from rheostax.state import controls, opt_state
@@ -99,12 +101,13 @@ def describe(x: Any) -> Description | Descriptions:
     """
     if isinstance(x, LearningRate):
         return _describe("", ControlState.create(as_learning_rate(x)))
-    found = controls(opt_state(x))
-    several = tuple(_describe(name if len(found) > 1 else "", state) for name, state in found.items())
+    whole = opt_state(x)
+    found, left_out = controls(whole), tuple(_left_out(whole))
+    several = tuple(_describe(name if len(found) > 1 else "", state, left_out) for name, state in found.items())
     return several[0] if len(several) == 1 else Descriptions(several)
 
 
-def _describe(name: str, state: ControlState) -> Description:
+def _describe(name: str, state: ControlState, warnings: tuple[str, ...] = ()) -> Description:
     body = state.fetch()
     following, _ = state.body.effective(state.learning_rate)
     names = group_names(body.rate)
@@ -114,9 +117,8 @@ def _describe(name: str, state: ControlState) -> Description:
         return values if isinstance(values, float) else dict(zip(names or (), values, strict=True))
 
     parts = tuple(_parts(body.rate, body.observed, body.count))
-    return Description(
-        int(body.count), named(state.learning_rate), named(following), parts, tuple(_warnings(body)), tuple(_notes(body)), name
-    )
+    warnings = (*_warnings(body), *warnings)
+    return Description(int(body.count), named(state.learning_rate), named(following), parts, warnings, tuple(_notes(body)), name)
 
 
 def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterator[Part]:
@@ -139,8 +141,18 @@ def _warnings(body: Body) -> Iterator[str]:
             yield f"{kind} has heard nothing of {metric!r} in {counted(count, 'update')}; {remedy}"
         if int(seen.nonfinite):
             yield f"{kind} left out {counted(int(seen.nonfinite), 'NaN or infinite value')} of {metric!r}"
+    if skipped := int(body.skipped):
+        in_a_row = f", the last {int(body.skipped_in_a_row):,} in a row" if int(body.skipped_in_a_row) > 1 else ""
+        yield f"{counted(skipped, 'update')} skipped because of NaN or infinite gradients{in_a_row}"
     if int(body.faults):
         yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
+
+
+def _left_out(state: Any) -> Iterator[str]:
+    """Yield what `accumulate` left out of its means, wherever it is in an optimizer's state."""
+    for leaf in jax.tree.leaves(state, is_leaf=lambda leaf: isinstance(leaf, AccumulateState)):
+        if isinstance(leaf, AccumulateState) and int(leaf.nonfinite):
+            yield f"accumulate left out {counted(int(leaf.nonfinite), 'NaN or infinite value')} of single micro-batches"
 
 
 def _listeners(body: Body) -> Iterator[tuple[Policy, Observed, bool]]:

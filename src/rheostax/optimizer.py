@@ -12,6 +12,7 @@ from flax import nnx, serialization
 from flax.nnx.training.optimizer import OptState, OptVariable
 
 from rheostax import by_hand as _by_hand
+from rheostax import rollback as _rollback
 from rheostax import state as _state
 from rheostax._control_state import ControlState
 from rheostax._packing import Layout
@@ -204,3 +205,14 @@ def _(optimizer: nnx.Optimizer[Any], change: Callable[[str, ControlState], Contr
     else:
         nnx.update(optimizer.opt_state, nnx.state(new))
     return optimizer
+
+
+@_rollback.take.register(nnx.Optimizer)
+def _(optimizer: nnx.Optimizer[Any], rest: tuple[Any, ...]) -> Any:
+    return nnx.state((optimizer, *rest))
+
+
+@_rollback.put_back.register(nnx.Optimizer)
+def _(optimizer: nnx.Optimizer[Any], rest: tuple[Any, ...], tree: Any) -> tuple[Any, ...]:
+    nnx.update((optimizer, *rest), tree)
+    return (optimizer, *rest)

@@ -20,9 +20,23 @@ from rheostax._rate import LearningRate
 from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
 from rheostax.policies._policy import policies
+from rheostax.policies.spike_guard import SpikeGuard
 from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["apply", "controls", "held", "learning_rate", "observe", "opt_state", "rates_by_group", "require_group", "run", "should_stop"]
+__all__ = [
+    "apply",
+    "controls",
+    "guards",
+    "held",
+    "learning_rate",
+    "observe",
+    "opt_state",
+    "rates_by_group",
+    "require_group",
+    "run",
+    "should_roll_back",
+    "should_stop",
+]
 
 
 def controls(tree: Any) -> dict[str, ControlState]:
@@ -142,6 +156,47 @@ def should_stop(x: Any) -> jax.Array:
     if not signals:
         raise StateError("Nothing in this learning rate asks to stop. Multiply it by rx.StopOnPlateau(...).")
     return functools.reduce(jnp.logical_or, (signal > 0 for signal in signals))
+
+
+def should_roll_back(x: Any) -> jax.Array:
+    """Tell whether a `SpikeGuard` in the learning rate asks for the training to go back to a good state.
+
+    It does from the `max_spikes`-th spike in a row on, or as many NaN or infinite values of its metric, until a state is brought
+    back in which it didn't; and while as many updates in a row were skipped because their gradients weren't finite.
+    `rx.Rollback` goes back.
+
+    Args:
+        x: An optax state that holds a `control`, or an `nnx.Optimizer`.
+
+    Returns:
+        `bool []`. Reading it as a Python bool waits for the device, so do that now and then, not at every update.
+
+    Raises:
+        StateError: If there is no control in it, or no `SpikeGuard(roll_back=True)` in its learning rate.
+
+    >>> import jax.numpy as jnp, optax, rheostax as rx
+    >>> guard = rx.SpikeGuard(window=3, max_spikes=2, roll_back=True)
+    >>> state = rx.control(optax.sgd, 0.1 * guard).init(jnp.ones(2))
+    >>> for loss in (1.0, 1.1, 1.0, 9.0, 9.5):
+    ...     state = rx.observe(state, value=loss)
+    >>> print(rx.should_roll_back(state))
+    True
+    """
+    signals = [(own.lost > 0) | (skipped >= guard.max_spikes) for guard, own, skipped in guards(x)]
+    if not signals:
+        raise StateError("Nothing in this learning rate asks for a rollback. Multiply it by rx.SpikeGuard(..., roll_back=True).")
+    return functools.reduce(jnp.logical_or, signals)
+
+
+def guards(x: Any) -> list[tuple[SpikeGuard, Any, jax.Array]]:
+    """Return every guard that may ask for a rollback, its state, and the updates skipped in a row."""
+    bodies = [state.body for state in controls(opt_state(x)).values()]
+    return [
+        (policy, seen.own, body.skipped_in_a_row)
+        for body in bodies
+        for policy, seen in policies(body.rate, body.observed)
+        if isinstance(policy, SpikeGuard) and policy.roll_back
+    ]
 
 
 def rates_by_group(x: Any) -> dict[str, jax.Array]:

@@ -66,8 +66,10 @@ SAMPLES: dict[str, Any] = {
     "recovery": 3,
     "reset_after": 2,
     "rewarm_steps": 4,
+    "roll_back": True,
     "rtol": 0.001,
     "seed": 3,
+    "skip": 1,
     "stable_power": 0.75,
     "stable_timescale": 6,
     "staircase": True,
@@ -91,7 +93,13 @@ SAMPLES: dict[str, Any] = {
 }
 
 # For a class that takes less than SAMPLES has for a name.
-OF_ONE_CLASS: dict[str, dict[str, Any]] = {"CosineRestarts": {"length_factor": 2}}
+OF_ONE_CLASS: dict[str, dict[str, Any]] = {
+    "CosineRestarts": {"length_factor": 2},
+    "Median": {
+        "window": 5,
+        "rate": 0.3 * rx.ReduceOnPlateau(patience=1, factor=0.5) * rx.ReduceOnPlateau(monitor="loss", mode="max", patience=1),
+    },
+}
 
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -108,7 +116,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
     "Repeat": [{"length_factor": 1.0, "limit": None}],
     "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],
-    "SpikeGuard": [{"mode": "max"}],
+    "SpikeGuard": [{"mode": "max"}, {"skip": 0, "roll_back": False}],
     "Warmup": [{"shape": shape} for shape in ("cosine", "polynomial", "exponential")],
     "WarmupStableDecay": [{"decay": "1-sqrt"}, {"decay": "exponential", "stable": "power"}, {"decay": "half-life"}],
 }

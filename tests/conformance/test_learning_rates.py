@@ -256,9 +256,12 @@ def test_vmap_over_hyperparameters_is_a_loop(name):
         assert np.any(found.rates[0] != found.rates[2])
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls is not rx.Median], ids=lambda cls: cls.__name__)
 def test_it_can_be_made_under_vmap(cls):
-    """A family of rates is `jax.vmap(lambda x: rx.Cosine(x, ...))`; checks that need a value let tracers pass."""
+    """A family of rates is `jax.vmap(lambda x: rx.Cosine(x, ...))`; checks that need a value let tracers pass.
+
+    A median has no numbers but its window, which is the length of an array.
+    """
     arguments = sample_arguments(cls)
     structure = {field.name for field in dataclasses.fields(cls) if field.metadata.get("static")}
     traced = {name: v for name, v in arguments.items() if np.asarray(v).dtype.kind in "if" and name not in structure}

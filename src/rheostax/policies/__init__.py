@@ -3,10 +3,21 @@
 from rheostax.policies._policy import Policy
 from rheostax.policies.advance_on_plateau import AdvanceOnPlateau
 from rheostax.policies.greedy import Greedy
+from rheostax.policies.median import Median
 from rheostax.policies.plateau_rate import PlateauRate
 from rheostax.policies.reduce_on_plateau import ReduceOnPlateau
 from rheostax.policies.restart_on_plateau import RestartOnPlateau
 from rheostax.policies.spike_guard import SpikeGuard
 from rheostax.policies.stop_on_plateau import StopOnPlateau
 
-__all__ = ["AdvanceOnPlateau", "Greedy", "PlateauRate", "Policy", "ReduceOnPlateau", "RestartOnPlateau", "SpikeGuard", "StopOnPlateau"]
+__all__ = [
+    "AdvanceOnPlateau",
+    "Greedy",
+    "Median",
+    "PlateauRate",
+    "Policy",
+    "ReduceOnPlateau",
+    "RestartOnPlateau",
+    "SpikeGuard",
+    "StopOnPlateau",
+]

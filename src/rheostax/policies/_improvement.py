@@ -22,7 +22,7 @@ def improves(value: jax.Array, best: jax.Array, *, mode: str, rtol: Any, atol: A
     """Tell whether a value is better than the best by more than the margin.
 
     The difference is exact, and the margin is to 48 bits, so that what float64 calls an improvement is one here: a float32
-    margin errs by more than two neighbouring metrics differ. An infinite best is none: anything improves on it. If strict,
+    margin errs by more than two neighbouring metrics differ. An infinite best, or NaN, is none: anything improves on it. If strict,
     values and the best may be infinite or NaN, and are compared as they are: nothing is better than an infinite best but in
     the other direction.
     """
@@ -31,5 +31,5 @@ def improves(value: jax.Array, best: jax.Array, *, mode: str, rtol: Any, atol: A
     number = jnp.where(jnp.isfinite(value), value, 0.0)
     enough = (TwoFloat.of(sign * known) - sign * number - margin_of(known, rtol, atol, strict=strict)).high > 0
     if not strict:
-        return jnp.isinf(best) | enough
+        return ~jnp.isfinite(best) | enough
     return jnp.where(jnp.isfinite(best) & jnp.isfinite(value), enough, sign * value < sign * best)

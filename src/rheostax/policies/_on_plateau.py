@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._counter import increment
 from rheostax._duration import Steps
 from rheostax._node import duration, node, static
 from rheostax._words import counted
@@ -71,8 +72,11 @@ class OnPlateau(Policy):
         }
 
     def react(self, own: Any, value: jax.Array) -> Any:
-        size = own.count + 1
-        average = own.avg_value + (value - own.avg_value) / size.astype(jnp.float32)
+        size = increment(own.count)
+        weight = size.astype(jnp.float32)
+        average = own.avg_value + (value - own.avg_value) / weight
+        # the difference of two finite numbers may overflow, and a state from elsewhere may hold NaN
+        average = jnp.where(jnp.isfinite(average), average, _careful_mean(own.avg_value, value, weight))
         # >=, so that a state restored under another accumulation_size can't get stuck behind it
         judged = self._judge(own, average)._replace(count=jnp.zeros_like(size), avg_value=jnp.zeros_like(average))
         waiting = own._replace(count=size, avg_value=average)
@@ -85,7 +89,7 @@ class OnPlateau(Policy):
     def _judge(self, own: Any, value: jax.Array) -> Any:
         better = self.improves(value, own.best_value)
         cooling = own.cooldown_count > 0
-        bad = jnp.where(better | cooling, 0, own.plateau_count + 1)
+        bad = jnp.where(better | cooling, 0, increment(own.plateau_count))
         stalled = bad >= jnp.int32(self.patience)
         judged = own._replace(
             best_value=jnp.where(better, value, own.best_value),
@@ -103,3 +107,8 @@ class OnPlateau(Policy):
         margin = float(margin_of(before.best_value, self.rtol, self.atol, strict=self.strict))
         what = self.monitor if int(self.accumulation_size) == 1 else f"the mean of {int(self.accumulation_size)} values of {self.monitor}"
         return f"{what} had not improved on {float(before.best_value):.6g} by {margin:.2g} for {counted(int(self.patience), 'observation')}"
+
+
+def _careful_mean(mean: jax.Array, value: jax.Array, size: jax.Array) -> jax.Array:
+    """Return the mean of `size` values, `value` the last of them; of `value` alone where there is no finite mean of the others."""
+    return jnp.where(jnp.isfinite(mean), mean - mean / size + value / size, value)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rheostax._counter import increment
 from rheostax._rate import LearningRate, Metrics, walk
 from rheostax._twofloat import TwoFloat
 
@@ -61,6 +62,10 @@ class Policy(LearningRate):
         """Say why `value` made the policy decide what it did between two of its states."""
         return f"{self.monitor} was {value:.6g}"
 
+    def skips(self, before: Any, after: Any) -> jax.Array | None:
+        """Tell whether the update whose metric made this change should be skipped; None for a policy that never asks."""
+        return None
+
     def hears(self, value: jax.Array) -> jax.Array:
         """Tell whether a value counts as an observation: by default, if it is finite."""
         return jnp.isfinite(value)
@@ -80,19 +85,14 @@ class Policy(LearningRate):
         own = self.react(state.own, jnp.where(good, value, 0.0))
         return Observed(
             own=jax.tree.map(lambda new, old: jnp.where(good, new, old), own, state.own),
-            observations=_increment(state.observations, good),
-            nonfinite=_increment(state.nonfinite, ~good),
+            observations=increment(state.observations, good),
+            nonfinite=increment(state.nonfinite, ~good),
             last=jnp.where(jnp.isfinite(value), value, state.last),
             children=state.children,
         )
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
         return TwoFloat.of(state.own.scale).broadcast_to(jnp.shape(count))
-
-
-def _increment(counter: jax.Array, when: jax.Array) -> jax.Array:
-    """Add one if `when`, stopping at the largest int32 instead of wrapping."""
-    return counter + (when & (counter < jnp.iinfo(jnp.int32).max)).astype(jnp.int32)
 
 
 def policies(rate: LearningRate, state: Any) -> list[tuple[Policy, Observed]]:

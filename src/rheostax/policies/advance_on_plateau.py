@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._counter import increment
 from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
@@ -88,8 +89,8 @@ class AdvanceOnPlateau(OnPlateau):
         return AdvanceState(jnp.int32(0), jnp.int32(0), jnp.int32(0), **self.watching())
 
     def act(self, own: AdvanceState, stalled: jax.Array) -> AdvanceState:
-        step = (stalled & (own.part < len(self.rates) - 1)).astype(jnp.int32)
-        return own._replace(part=own.part + step, advances=own.advances + step)
+        onward = stalled & (own.part < len(self.rates) - 1)
+        return own._replace(part=increment(own.part, onward), advances=increment(own.advances, onward))
 
     def _place(self, own: AdvanceState, count: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the part in charge at a count, and where it began, `latest` included."""

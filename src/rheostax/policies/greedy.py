@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax import _check
+from rheostax._counter import increment
 from rheostax._node import node, static
 from rheostax._twofloat import TwoFloat, maximum, minimum, where
 from rheostax.errors import ArgumentError
@@ -104,8 +105,8 @@ class Greedy(Policy):
         better = improves(value, own.best_value, mode=self.mode, rtol=self.rtol, atol=self.atol)
         judged = own._replace(
             best_value=jnp.where(better, value, own.best_value),
-            good_count=jnp.where(better, own.good_count + 1, 0),
-            bad_count=jnp.where(better, 0, own.bad_count + 1),
+            good_count=jnp.where(better, increment(own.good_count), 0),
+            bad_count=jnp.where(better, 0, increment(own.bad_count)),
         )
         nothing = jnp.zeros_like(own.good_count)
         resting = own._replace(rest_count=own.rest_count - 1, good_count=nothing, bad_count=nothing)
@@ -124,7 +125,7 @@ class Greedy(Policy):
             good_count=jnp.where(up, 0, own.good_count),
             bad_count=jnp.where(down, 0, own.bad_count),
             rest_count=rest,
-            low_count=jnp.where(up, 0, own.low_count + at_bound.astype(jnp.int32)),
+            low_count=jnp.where(up, 0, increment(own.low_count, at_bound)),
         )
         if self.reset_after is None:
             return moved

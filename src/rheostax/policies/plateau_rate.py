@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._counter import increment
 from rheostax._node import node, static
 from rheostax._twofloat import TwoFloat, where
 from rheostax.errors import ArgumentError
@@ -109,11 +110,11 @@ class PlateauRate(OnPlateau):
         return where(cuts == 0, self.init_value, where((lowered - floor).high < 0, floor, lowered))
 
     def act(self, own: PlateauRateState, stalled: jax.Array) -> PlateauRateState:
-        old, new, first = self.after(own.cuts), self.after(own.cuts + 1), TwoFloat.of(self.init_value)
+        old, new, first = self.after(own.cuts), self.after(increment(own.cuts)), TwoFloat.of(self.init_value)
         # Once a cut is left out, so is every later one: the number of cuts is all there is to know about the rate.
         cut = stalled & ((old - new - self.min_change).high > 0)
         scale = (new / where(first.high > 0, first, 1.0)).high
-        return own._replace(scale=jnp.where(cut, scale, own.scale), cuts=own.cuts + cut.astype(jnp.int32))
+        return own._replace(scale=jnp.where(cut, scale, own.scale), cuts=increment(own.cuts, cut))
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
         return self.after(state.own.cuts).broadcast_to(jnp.shape(count))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._counter import increment
 from rheostax._node import node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
 from rheostax._twofloat import TwoFloat, where
@@ -79,7 +80,7 @@ class RestartOnPlateau(OnPlateau):
 
     def act(self, own: RestartState, stalled: jax.Array) -> RestartState:
         again = stalled if self.max_restarts is None else stalled & (own.restarts < jnp.int32(self.max_restarts))
-        return own._replace(scale=where(again, own.scale * self.factor, own.scale), restarts=own.restarts + again.astype(jnp.int32))
+        return own._replace(scale=where(again, own.scale * self.factor, own.scale), restarts=increment(own.restarts, again))
 
     def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
         seen = super().observe(state, count, metrics)

@@ -79,7 +79,8 @@ def _effective(rate: LearningRate, state: Any, count: jax.Array) -> jax.Array:
     groups = groups_of(rate)
     one = jnp.ones(len(groups.patterns) if groups else (), jnp.float32)
     manual = Manual(TwoFloat.of(one), TwoFloat.of(one), jnp.zeros(one.shape, jnp.int32))
-    return Body(count, jnp.int32(0), manual, state, rate).effective(jnp.float32(jnp.nan))[0]
+    none = jnp.int32(0)
+    return Body(count, none, none, none, manual, state, rate).effective(jnp.float32(jnp.nan))[0]
 
 
 def _lean(new: Any, old: Any) -> Any:

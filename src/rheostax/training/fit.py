@@ -93,7 +93,8 @@ class _Run:
         first_batch(data.train(0, plan.seed), f"data.train(0, {plan.seed})")
         require_metrics(plan, reported_metrics(plan.task, self.model, first_batch(data.validation(), "data.validation()")))
         self.model.train()
-        tx = control(plan.task.optimizer, plan.learning_rate, **plan.task.hyperparameters)
+        # A run has a fixed number of batches: its decay ends with them, whatever is skipped.
+        tx = control(plan.task.optimizer, plan.learning_rate, on_skip="advance", **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
         self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
         self.groups = group_names(plan.learning_rate)
