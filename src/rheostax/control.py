@@ -14,7 +14,7 @@ from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, as_metrics
 from rheostax._counter import increment
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
-from rheostax._skipping import all_finite, asked_to_skip, choose
+from rheostax._skipping import all_finite, asked_to_skip, make_or_skip
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups, groups_of
 
@@ -95,9 +95,6 @@ def control(
         before = state.body
         observed = before.rate.observe(before.observed, before.count, as_metrics(extra, state.monitored))
         current, body = before._replace(observed=observed).effective(state.learning_rate)
-        new_updates, inner = build(current).update(updates, state.inner, params, **extra)
-        inner = jax.tree.map(_cast_like, inner, state.inner)
-        new_updates = _in_dtype_of(new_updates, updates, params)
         made = asked_to_skip(before.rate, before.observed, observed)
         made = None if made is None else ~made
         if on_nonfinite == "skip":
@@ -106,11 +103,15 @@ def control(
             body = body._replace(
                 skipped=increment(body.skipped, ~good), skipped_in_a_row=jnp.where(good, 0, increment(body.skipped_in_a_row))
             )
-        if made is not None:
-            new_updates = choose(made, new_updates, jax.tree.map(jnp.zeros_like, new_updates))
-            inner, current = choose(made, inner, state.inner), jnp.where(made, current, state.learning_rate)
-        applied = True if made is None or on_skip == "advance" else made
-        return new_updates, state.replace(body._replace(count=increment(body.count, applied)), learning_rate=current, inner=inner)
+
+        def make() -> tuple[Any, Any]:
+            new, inner = build(current).update(updates, state.inner, params, **extra)
+            return _in_dtype_of(new, updates, params), jax.tree.map(_cast_like, inner, state.inner)
+
+        new_updates, inner = make() if made is None else make_or_skip(made, make, state.inner)
+        used = current if made is None else jnp.where(made, current, state.learning_rate)
+        counts = True if made is None or on_skip == "advance" else made
+        return new_updates, state.replace(body._replace(count=increment(body.count, counts)), learning_rate=used, inner=inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -143,7 +143,7 @@ def _warnings(body: Body) -> Iterator[str]:
             yield f"{kind} left out {counted(int(seen.nonfinite), 'NaN or infinite value')} of {metric!r}"
     if skipped := int(body.skipped):
         in_a_row = f", the last {int(body.skipped_in_a_row):,} in a row" if int(body.skipped_in_a_row) > 1 else ""
-        yield f"{counted(skipped, 'update')} skipped because of NaN or infinite gradients{in_a_row}"
+        yield f"skipped {counted(skipped, 'update')} because of NaN or infinite gradients{in_a_row}"
     if int(body.faults):
         yield f"{int(body.faults):,} times a rate was NaN, infinite or negative and the one before stayed in effect"
 
