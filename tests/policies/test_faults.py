@@ -27,12 +27,12 @@ BAD = [np.nan, np.inf, -np.inf]
 NAMES = {cls.__name__: cls for cls in concrete_classes(rheostax.policies)}
 # A strict rate hears NaN on purpose, as PyTorch does. An absolute margin has a scale of its own.
 SETTINGS = {
-    "PlateauRate": {"strict": False, "min_value": 0.0, "min_change": 0.0},
+    "PlateauRate": {"strict": False, "min_value": 0.0, "min_change": 0.0, "best_value": None},
     "Median": {"rate": 0.3 * rx.ReduceOnPlateau(patience=2, factor=0.5), "window": 3},
     "AdvanceOnPlateau": {"latest": None},
 }
 each_policy = pytest.mark.parametrize("name", NAMES)
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=10, deadline=None)
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def program(name):
         def observe(state, given):
             state = rate.observe(state, given[1], {"value": given[0]})
             policy, seen = policies(rate, state)[0]
-            return state, (rate.evaluate(state, given[1]).high, policy.signal(seen.own) + jnp.float32(0))
+            return state, (rate.evaluate(state, given[1]).high, jnp.asarray(policy.signal(seen.own), jnp.float32))
 
         last, (rates, signals) = jax.lax.scan(observe, state, (values, counts))
         return rates, signals, last
@@ -75,10 +75,6 @@ def run(name, values, counts=None, states=None):
     return jax.tree.map(np.asarray, program(name)(start(name) if states is None else states, full, counts))
 
 
-def row(tree, i):
-    return jax.tree.map(lambda leaf: leaf[i], tree)
-
-
 STREAMS = st.one_of(
     hnp.arrays(np.float32, STEPS - 1, elements=st.sampled_from(GRID.tolist())),
     hnp.arrays(np.float32, STEPS - 1, elements=st.sampled_from([1.0, 1.0, 1.0, 0.5, 2.0])),
@@ -96,10 +92,10 @@ def test_one_bad_value_at_any_position_changes_nothing(name, stream, bad, sign):
     counts = np.stack([np.insert(np.arange(STEPS - 1, dtype=np.int32), place, min(place, STEPS - 2)) for place in range(STEPS)])
     got, _, states = run(name, rows, counts)
     want, _, _ = run(name, stream[None])
-    for place in range(STEPS):
-        np.testing.assert_array_equal(np.delete(got[place], place), want[0, : STEPS - 1])
-    for place in range(1, STEPS - 1):
-        assert_identical(row(states, place), row(states, 0))
+    without = np.stack([np.delete(got[place], place) for place in range(STEPS)])
+    np.testing.assert_array_equal(without, np.broadcast_to(want[0, : STEPS - 1], without.shape))
+    first = jax.tree.map(lambda leaf: np.ascontiguousarray(np.broadcast_to(leaf[:1], leaf.shape)), states)
+    assert_identical(states, first)
     assert all(np.all(seen.nonfinite == 1) for _, seen in policies(policy_of(name), states))
 
 
@@ -184,8 +180,6 @@ def bound(policy, kind):
     On a plateau: what is left of a mean (one judged value), the flat value itself (it may be an improvement), the cooldown that a
     state may hold (3 here), and patience; each made of `accumulation_size` observations.
     """
-    if kind == "SpikeGuard":
-        return int(policy.max_spikes) + int(policy.recovery)
     if kind == "Greedy":
         return 1 + 3 + int(policy.patience)
     return (1 + 1 + 3 + int(policy.patience)) * int(policy.accumulation_size)
@@ -195,17 +189,22 @@ def bound(policy, kind):
 @given(seed=st.integers(0, 2**31), level=st.sampled_from([-1.0, 0.0, 0.5, 1.5, 1e30, -1e30]))
 @few
 def test_no_state_is_dead(name, seed, level):
-    """From any state a flat metric makes a policy act within a bound that its settings give; a guard comes back to 1."""
+    """From any state a flat metric makes a policy act within a bound that its settings give.
+
+    A guard has nothing to do on a plateau: its factor is below 1 for what a state may hold of a recovery, for one row of
+    spikes, after which the value is its new level, and for the recovery from these.
+    """
     policy = policy_of(name)
     inner = policies(policy, policy.init())[0][0]
     states = any_state(name, seed)
+    if name == "SpikeGuard":
+        rates, _, _ = run(name, np.full((SIDE, STEPS), level, np.float32), states=states)
+        assert np.all(np.sum(rates < 1, axis=1) <= int(policy.max_spikes) + 2 * int(policy.recovery))
+        return
     within = bound(inner, type(inner).__name__) + (policy.window - 1 if name == "Median" else 0)
     assert within <= STEPS
-    rates, signals, _ = run(name, np.full((SIDE, STEPS), level, np.float32), np.zeros(STEPS, np.int32), states)
-    if name == "SpikeGuard":
-        assert np.all(rates[:, within - 1 :] == 1)
-        return
-    before = np.asarray(inner.signal(policies(policy, states)[0][1].own) + jnp.float32(0))
+    _, signals, _ = run(name, np.full((SIDE, STEPS), level, np.float32), np.zeros(STEPS, np.int32), states)
+    before = np.asarray(jnp.asarray(inner.signal(policies(policy, states)[0][1].own), jnp.float32))
     assert np.all(np.any(signals[:, :within] != before[:, None], axis=1))
 
 
