@@ -52,7 +52,6 @@ def make_or_skip(made: Any, make: Callable[[], tuple[Any, Any]], inner: Any) -> 
     return make() if made else skip()
 
 
-
 def _varying_as(value: Any, like: Any) -> Any:
     """Say of a value what `jax.shard_map` wants to know of both branches alike: over which axes devices have their own."""
     axes = tuple(axis for axis in _axes(like) if axis not in _axes(jax.typeof(value)))

@@ -24,22 +24,31 @@ class AccumulateState(NamedTuple):
     means: dict[str, jax.Array]  # float32 [] each: mean of a metric's finite values so far
     counts: dict[str, jax.Array]  # int32 [] each: how many there were
     nonfinite: jax.Array  # int32 []: NaN and infinite values of single micro-batches, which were left out
+    dropped: jax.Array  # int32 []: micro-batches that were rejected
 
 
 def accumulate(
-    tx: optax.GradientTransformation, every_k_schedule: int | Callable[[Any], Any], **options: Any
+    tx: optax.GradientTransformation,
+    every_k_schedule: int | Callable[[Any], Any],
+    *,
+    use_grad_mean: bool = True,
+    should_skip_update_fn: Callable[..., Any] | None = optax.skip_not_finite,
 ) -> optax.GradientTransformationExtraArgs:
     """Make one update of the mean gradient, and the mean metrics, of every k micro-batches.
 
     `optax.MultiSteps` does the work, and hands the metrics of the last micro-batch alone to what is inside. Here each metric
-    that a policy in `tx` monitors is averaged over the micro-batches of the update, those that `should_skip_update_fn` rejects
-    left out. So inside, everything counts updates: schedules, patience, and the count that a `Recorder` logs. A NaN or infinite
-    metric is left out of the mean, and counted; only a mean of none is NaN.
+    that a policy in `tx` monitors is averaged over the micro-batches of the update. So inside, everything counts updates:
+    schedules, patience, and the count that a `Recorder` logs. A NaN or infinite metric is left out of the mean, and counted; only
+    a mean of none is NaN.
+
+    A micro-batch that `should_skip_update_fn` rejects is dropped with its metrics, and counted, and another one takes its place.
 
     Args:
         tx: What to update with: a `control`, or a chain that holds one.
         every_k_schedule: k, or a function from the number of updates to it, as for `optax.MultiSteps`.
-        **options: `use_grad_mean` and `should_skip_update_fn` of `optax.MultiSteps`.
+        use_grad_mean: Whether gradients are averaged, not summed.
+        should_skip_update_fn: Which micro-batches are dropped, as for `optax.MultiSteps`: by default, those with a NaN or an
+            infinity in their gradients. With None such a one stays in optax's sum, and every later update is NaN.
 
     Returns:
         An optax transformation, for `optax.chain` and every other wrapper. Its updates are zero but for each k-th micro-batch.
@@ -56,12 +65,13 @@ def accumulate(
     >>> print(rx.describe(state).count, rx.describe(state).parts[-1].status)
     3 best 4.5, 0 of 1 bad values in a row
     """
-    multi = optax.MultiSteps(tx, every_k_schedule, **options)
+    multi = optax.MultiSteps(tx, every_k_schedule, use_grad_mean, should_skip_update_fn)
 
     def init(params: Any) -> AccumulateState:
         steps = multi.init(params)
         names = _heard(steps.inner_opt_state)
-        return AccumulateState(steps, {n: jnp.float32(0.0) for n in names}, {n: jnp.int32(0) for n in names}, jnp.int32(0))
+        means, counts = (dict.fromkeys(names, zero) for zero in (jnp.float32(0.0), jnp.int32(0)))
+        return AccumulateState(steps, means, counts, jnp.int32(0), jnp.int32(0))
 
     def update(updates: Any, state: AccumulateState, params: Any = None, **extra: Any) -> tuple[Any, AccumulateState]:
         means, counts, nonfinite = dict(state.means), dict(state.counts), state.nonfinite
@@ -81,7 +91,7 @@ def accumulate(
             return jnp.where(made, jnp.zeros_like(new), jnp.where(taken, new, old))
 
         means, counts = jax.tree.map(settle, (means, counts), (state.means, state.counts))
-        return new_updates, AccumulateState(steps, means, counts, nonfinite)
+        return new_updates, AccumulateState(steps, means, counts, nonfinite, increment(state.dropped, ~taken))
 
     return optax.GradientTransformationExtraArgs(init, update)
 

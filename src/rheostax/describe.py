@@ -151,8 +151,12 @@ def _warnings(body: Body) -> Iterator[str]:
 def _left_out(state: Any) -> Iterator[str]:
     """Yield what `accumulate` left out of its means, wherever it is in an optimizer's state."""
     for leaf in jax.tree.leaves(state, is_leaf=lambda leaf: isinstance(leaf, AccumulateState)):
-        if isinstance(leaf, AccumulateState) and int(leaf.nonfinite):
+        if not isinstance(leaf, AccumulateState):
+            continue
+        if int(leaf.nonfinite):
             yield f"accumulate left out {counted(int(leaf.nonfinite), 'NaN or infinite value')} of single micro-batches"
+        if dropped := int(leaf.dropped):
+            yield f"accumulate dropped {dropped:,} micro-batch{'es' if dropped > 1 else ''}, most likely for gradients that aren't finite"
 
 
 def _listeners(body: Body) -> Iterator[tuple[Policy, Observed, bool]]:
