@@ -2,7 +2,7 @@
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
 `digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from
-`rheostax find digits --plot finder.png`; `race.png`, the picture of a race; and `report.png`, a screenshot of a report.
+`rheostax find digits --plot finder.png`; `rollback.png`, from `python -m benchmarks.rollback --plot rollback.png`; `race.png`, the picture of a race; and `report.png`, a screenshot of a report.
 """
 
 import argparse
