@@ -1,8 +1,8 @@
 """Draw the figures of the documentation from the library itself: `python docs/make_figures.py`, then look at them.
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
-`digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from
-`rheostax find digits --plot finder.png`; `rollback.png`, from `python -m benchmarks.rollback --plot rollback.png`; `race.png`, the picture of a race; and `report.png`, a screenshot of a report.
+`digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from `rheostax find digits --plot finder.png`; `race.png`, the
+picture of a race; `report.png`, a screenshot of a report; and `rollback.png`, from `python -m benchmarks.rollback --plot rollback.png`.
 """
 
 import argparse
