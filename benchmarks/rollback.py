@@ -46,7 +46,7 @@ def run(name: str) -> dict[str, object]:
     rate = rx.Warmup(30) * rx.Cosine(1e-2, UPDATES, end_value=1e-3)
     guard, faults = RUNS[name], name != "no faults"
     model = TASK.model(nnx.Rngs(0))
-    tx = rx.control(TASK.optimizer, rate if guard is None else rate * guard, on_skip="advance", **TASK.hyperparameters)
+    tx = rx.control(TASK.optimizer, rate if guard is None else rate * guard, on_nonfinite="skip", on_skip="advance", **TASK.hyperparameters)
     optimizer = rx.Optimizer(model, tx, wrt=nnx.Param)
     step = nnx.jit(make_train_step(TASK))
     safe = rx.Rollback(factor=0.7) if guard is not None and guard.roll_back else None

@@ -24,7 +24,7 @@ class Run:
     """A small run that is checked after every update; each loss is what the guard hears."""
 
     def __init__(self, rate=RATE, **options):
-        self.tx = rx.control(optax.adam, rate)
+        self.tx = rx.control(optax.adam, rate, on_nonfinite="skip")
         self.params = {"w": jnp.linspace(1, 2, 3), "key": jnp.float32(0.0)}
         self.state = self.tx.init(self.params)
         self.safe = rx.Rollback(**options)

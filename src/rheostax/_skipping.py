@@ -22,8 +22,8 @@ def all_finite(gradients: Any) -> jax.Array:
     otherwise they would part.
     """
     leaves = [leaf for leaf in jax.tree.leaves(gradients) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
-    # The largest size is NaN where one is, and takes half the time of asking every number, on a CPU.
-    good = functools.reduce(jnp.logical_and, (jnp.max(jnp.abs(leaf), initial=0) < jnp.inf for leaf in leaves), jnp.bool_(True))
+    # 0 * x is NaN where x is NaN or infinite. (Not the largest |x|: a compiled maximum of 4,096 numbers or more loses NaN on a CPU.)
+    good = functools.reduce(jnp.logical_and, (jnp.sum(leaf * 0) == 0 for leaf in leaves), jnp.bool_(True))
     axes = _axes(jax.typeof(good))
     return jax.lax.pmin(good.astype(jnp.int32), axes) > 0 if axes else good
 

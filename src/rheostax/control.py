@@ -27,7 +27,7 @@ def control(
     optimizer_factory: Factory,
     learning_rate: RateLike,
     *,
-    on_nonfinite: str = "skip",
+    on_nonfinite: str = "apply",
     on_skip: str = "hold",
     **hyperparameters: Any,
 ) -> optax.GradientTransformationExtraArgs:
@@ -39,14 +39,16 @@ def control(
     Updates come in the dtype of gradients and parameters (the wider of the two), multiplied in float32; the optimizer's
     state keeps the dtypes that `init` gave it.
 
-    An update whose gradients hold a NaN or an infinity is skipped: parameters and the optimizer's state stay as they are, and it
-    is counted as such. What was observed with it is heard all the same. A policy may ask for a skip too, see `rx.SpikeGuard`.
+    With `on_nonfinite="skip"` an update whose gradients hold a NaN or an infinity isn't made: parameters and the optimizer's state
+    stay as they are, and it is counted as skipped. What was observed with it is heard all the same. A policy may ask for a skip too,
+    see `rx.SpikeGuard`.
 
     Args:
         optimizer_factory: An optax optimizer such as `optax.adamw` (itself, not its result), or any function with an
             argument `learning_rate` that returns an optax transformation.
         learning_rate: A number, any optax schedule, or a rheostax expression.
-        on_nonfinite: What is done with gradients that aren't finite: "skip" the update, or "apply" it unseen, as optax does.
+        on_nonfinite: What is done with gradients that aren't finite: "apply" the update unseen, as optax does, or "skip" it, which
+            costs a look at every gradient.
         on_skip: What a skipped update is for the schedule: "hold", none, so that the count stays that of updates applied; or
             "advance", one like any other, so that a decay ends when the data does.
         **hyperparameters: Passed to the factory as they are, masks and functions included.
@@ -70,7 +72,7 @@ def control(
     """
     rate = as_learning_rate(learning_rate)
     _check_factory(optimizer_factory, hyperparameters)
-    _check_rule("on_nonfinite", on_nonfinite, ("skip", "apply"))
+    _check_rule("on_nonfinite", on_nonfinite, ("apply", "skip"))
     _check_rule("on_skip", on_skip, ("hold", "advance"))
     groups = groups_of(rate)
 

@@ -94,7 +94,7 @@ class _Run:
         require_metrics(plan, reported_metrics(plan.task, self.model, first_batch(data.validation(), "data.validation()")))
         self.model.train()
         # A run has a fixed number of batches: its decay ends with them, whatever is skipped.
-        tx = control(plan.task.optimizer, plan.learning_rate, on_skip="advance", **plan.task.hyperparameters)
+        tx = control(plan.task.optimizer, plan.learning_rate, on_nonfinite="skip", on_skip="advance", **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
         self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
         self.groups = group_names(plan.learning_rate)

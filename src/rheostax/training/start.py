@@ -38,7 +38,9 @@ def start(task: Task, learning_rate: RateLike, seed: int | jax.Array) -> tuple[A
     model = task.model(nnx.Rngs(seed))
     require_model(model)
     model.train()
-    return model, Optimizer(model, control(task.optimizer, learning_rate, on_skip="advance", **task.hyperparameters), wrt=nnx.Param)
+    return model, Optimizer(
+        model, control(task.optimizer, learning_rate, on_nonfinite="skip", on_skip="advance", **task.hyperparameters), wrt=nnx.Param
+    )
 
 
 def require_loss(task: Task, model: Any, data: Data) -> None:
