@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from rheostax._check import as_scalar, did_you_mean
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, lower, walk
+from rheostax._settings import Settings
 from rheostax._twofloat import TwoFloat, lift_numbers, where
 from rheostax.errors import ArgumentError, StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
@@ -62,6 +63,7 @@ class ControlState(NamedTuple):
     ints: jax.Array  # int32 [m]
     inner: Any  # the state of the optimizer that is controlled
     layout: Layout
+    settings: Settings = Settings()  # the optimizer's, to be compared when a run is resumed
 
     @classmethod
     def create(cls, rate: LearningRate) -> ControlState:

@@ -13,6 +13,7 @@ import optax
 from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, as_metrics
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
+from rheostax._settings import Settings, table
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups, groups_of
 
@@ -55,6 +56,7 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
     rate = as_learning_rate(learning_rate)
     _check_factory(optimizer_factory, hyperparameters)
     groups = groups_of(rate)
+    settings = _settings(optimizer_factory, hyperparameters)
 
     def make(rate: jax.Array) -> optax.GradientTransformation:
         made = optimizer_factory(learning_rate=rate, **hyperparameters)
@@ -71,7 +73,7 @@ def control(optimizer_factory: Factory, learning_rate: RateLike, **hyperparamete
 
     def init(params: Any) -> ControlState:
         state = ControlState.create(rate)
-        return ControlState(state.learning_rate, state.floats, state.ints, build(state.learning_rate).init(params), state.layout)
+        return state._replace(inner=build(state.learning_rate).init(params), settings=settings)
 
     def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
         body = state.body
@@ -114,6 +116,13 @@ def _in_dtype_of(updates: Any, gradients: Any, params: Any) -> Any:
 
 def _name(factory: Any) -> str:
     return str(getattr(factory, "__name__", repr(factory)))
+
+
+def _settings(factory: Factory, hyperparameters: dict[str, Any]) -> Settings:
+    found = table("optimizer", factory)
+    for name, value in sorted(hyperparameters.items()):
+        found |= table(f"optimizer.{name}", value)
+    return Settings(tuple(found.items()))
 
 
 def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:
