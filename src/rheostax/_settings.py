@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-import inspect
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -74,10 +74,12 @@ def _entries(name: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 def _made_with(function: Any) -> dict[str, Any]:
     """Return what a function closes over: an optax schedule keeps its numbers there."""
-    try:
-        return dict(inspect.getclosurevars(function).nonlocals)
-    except (TypeError, ValueError):  # no Python function, or a variable that isn't set yet
-        return {}
+    found = {}
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+        with contextlib.suppress(ValueError):  # a variable that isn't set
+            found[name] = cell.cell_contents
+    return found
 
 
 def _name_of(value: Any) -> str:

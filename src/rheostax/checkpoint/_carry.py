@@ -144,7 +144,7 @@ def _with_the_codes(saved: SavedRate, like: ControlState, told: Carried) -> Cont
     if like.floats.ndim != 1:
         raise StateError('keep="code" can\'t carry a batch of states over. Make the optimizer with the expression that was saved.')
     fresh = ControlState.create(like.body.rate)
-    numbers = {name: saved.numbers[name] for name in ("count", "faults") if name in saved.numbers}
+    numbers: dict[str, Any] = {name: saved.numbers[name] for name in ("count", "faults") if name in saved.numbers}
     numbers |= _by_hand(saved, like, told)
     numbers |= _of_policies(saved, fresh, told)
     told.carried.insert(0, f"the count, {numbers.get('count')}")
@@ -179,7 +179,8 @@ def _at(value: Any, i: int) -> Any:
 
 def _of_policies(saved: SavedRate, fresh: ControlState, told: Carried) -> dict[str, Any]:
     """Return the states of the policies that are in both: at the same place, or else the first of the same kind."""
-    left, numbers, slots = list(saved.policies), {}, slots_of(fresh)
+    left, slots = list(saved.policies), slots_of(fresh)
+    numbers: dict[str, Any] = {}
     wanted = policies_of(fresh)
     pairs = {}
     for same in (lambda a, b: (a.path, a.kind) == (b.path, b.kind), lambda a, b: a.kind == b.kind):

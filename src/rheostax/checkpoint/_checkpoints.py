@@ -156,7 +156,7 @@ class Checkpoints:
         _flax.put(model, optimizer, new)
         if recorder is not None:
             own = {name.removeprefix("recorder/"): array for name, array in read.items() if name.startswith("recorder/")}
-            recorder.resume(optimizer if optimizer is not None else new, header.recorder, own)
+            recorder.resume(_recorded(recorder, optimizer, new), header.recorder, own)
         wanted = header.data is not None and (only is None or "data" in _names(only))
         position = put_position(header.data, data) if wanted else None
         self._at = at
@@ -203,6 +203,17 @@ def _count(parts: Parts) -> int:
             "There is no learning rate of rheostax in what is saved, which would know the count; say it: save(..., count=step)."
         )
     return max(counts)
+
+
+def _recorded(recorder: Any, optimizer: Any, trees: Mapping[str, Any]) -> Any:
+    """Return what a recorder records: the optimizer, or the tree with the learning rates that it knows."""
+    held = {name: tree for name, tree in trees.items() if take_apart(tree, name).controls}
+    if optimizer is not None and "optimizer" in held:
+        return optimizer
+    known = [tree for tree in held.values() if recorder.records(tree)]
+    if not known:
+        raise StateError("The recorder was made for none of the states that are restored; make it with the one that it is to record.")
+    return known[0]
 
 
 def _names(only: Iterable[str] | str) -> tuple[str, ...]:

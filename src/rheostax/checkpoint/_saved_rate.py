@@ -58,13 +58,14 @@ def slots_of(state: ControlState) -> dict[str, tuple[str, int, tuple[int, ...]]]
 
 def write_rate(state: ControlState) -> dict[str, Any]:
     """Return the saved form: what `json.dumps` takes. It waits for the device."""
-    rates, floats, ints = (np.asarray(part) for part in (state.learning_rate, state.floats, state.ints))
+    rates, floats, ints = jax.device_get((state.learning_rate, state.floats, state.ints))
+    state = state._replace(learning_rate=rates, floats=floats, ints=ints)
     leaves = jax.tree.leaves(state.layout.unpack(floats, ints))
     numbers = dict(zip(state.layout.names(), map(_written, leaves), strict=True))
     single = floats.ndim == 1
-    rate = state._replace(floats=floats, ints=ints).fetch().rate if single else state.layout.skeleton.rate
+    rate = state.fetch().rate if single else state.layout.skeleton.rate
     return {
-        "settings": settings_of(state._replace(floats=floats, ints=ints)),
+        "settings": settings_of(state),
         "expression": _expression(rate) if single else None,
         "text": repr(rate) if single else "a batch of rates",
         "groups": None if state.groups is None else list(state.groups),
@@ -82,7 +83,7 @@ def policies_of(state: ControlState) -> list[Policy]:
     for policy, seen in policies(names.rate, names.observed):
         words = [getattr(policy, f.name) for f in dataclasses.fields(policy) if f.metadata.get("static")]  # type: ignore[arg-type]
         kind = f"{type(policy).__name__}({', '.join(map(str, words))})"
-        found.append(Policy(paths[id(policy)], kind, seen.observations.removesuffix(".observations")))
+        found.append(Policy(paths[id(policy)], kind, str(seen.observations).removesuffix(".observations")))
     return found
 
 

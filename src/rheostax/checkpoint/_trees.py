@@ -104,7 +104,7 @@ def saved_array(leaf: Any) -> Any:
 
 def is_key(leaf: Any) -> bool:
     """Tell whether a leaf is an array of random keys, or stands for one."""
-    return jax.dtypes.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key)
+    return jax.numpy.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key)
 
 
 _GROUP = re.compile(r"^(.*?/inner)/inner_states/[^/]+/inner_state(?=/|$)")

@@ -17,7 +17,7 @@ __all__ = ["arrays_of", "chunk_of", "decisions_from"]
 
 def arrays_of(chunks: Sequence[Chunk]) -> dict[str, np.ndarray]:
     """Return everything recorded as arrays by name."""
-    found: dict[str, list[np.ndarray]] = {"count": [], "time": []}
+    found: dict[str, list[np.ndarray]] = {"count": [np.zeros(0, np.int64)], "time": [np.zeros(0)]}
     start = 0
     for chunk in chunks:
         found["count"].append(chunk.counts)
@@ -27,7 +27,7 @@ def arrays_of(chunks: Sequence[Chunk]) -> dict[str, np.ndarray]:
         for name, where, values in chunk.metrics:
             _add(found, f"metric/{_quoted(name)}/{values.dtype}", start + np.asarray(where), values)
         start += len(chunk)
-    return {name: np.concatenate(arrays) for name, arrays in found.items() if arrays}
+    return {name: np.concatenate(arrays) for name, arrays in found.items()}
 
 
 def _add(found: dict[str, list[np.ndarray]], name: str, where: np.ndarray, values: np.ndarray) -> None:

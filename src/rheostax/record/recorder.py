@@ -21,6 +21,7 @@ from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
 from rheostax.record.snapshot import Reader, Seen
+from rheostax.state import controls, opt_state
 
 __all__ = ["Recorder"]
 
@@ -193,6 +194,10 @@ class Recorder:
         interrupted = issubclass(kind, KeyboardInterrupt)
         reason = "interrupted" if interrupted else f"{kind.__name__}: {error}"
         self.close(reason, interrupted=interrupted, failed=not interrupted)
+
+    def records(self, x: Any) -> bool:
+        """Tell whether the learning rates in a state have the names of those that this recorder was made for."""
+        return list(controls(opt_state(x))) == list(self._reader.templates)
 
     def saved(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what a checkpoint keeps of the recorder, flushed first: JSON, and arrays by name. See `rx.Checkpoints`."""
