@@ -166,7 +166,7 @@ def saved(tmp_path_factory):
 
 
 def test_a_part_is_restored_only_by_name(saved):
-    folder, model, optimizer = saved
+    folder, model, _ = saved
     other_model, other_optimizer = new(weight_decay=0.1)
     before = everything(other_model, other_optimizer)
     with rx.Checkpoints(folder) as checkpoints:
@@ -226,7 +226,7 @@ def test_the_codes_settings_go_on_with_what_corresponds(saved):
 
 
 def test_the_checkpoints_rate_goes_on_in_code_of_another_structure(saved):
-    folder, model, optimizer = saved
+    folder, _, _ = saved
     other_model, other_optimizer = new(rx.Linear(0.3, 0.0, 50), weight_decay=0.1)
     with rx.Checkpoints(folder) as checkpoints:
         restored = checkpoints.restore(model=other_model, optimizer=other_optimizer, keep="checkpoint")
@@ -280,7 +280,7 @@ def test_a_rollback_gives_up_what_came_later(tmp_path):
         assert checkpoints.counts == [1, 2]
         checkpoints.save(opt_state=state_at(2))  # a second one at the same count takes its place
         assert checkpoints.counts == [1, 2]
-        with pytest.raises(StateError, match="no checkpoint at 7 in .*; there are those at 1, 2"):
+        with pytest.raises(StateError, match=r"no checkpoint at 7 in .*; there are those at 1, 2"):
             checkpoints.restore(count=7, opt_state=state_at(1))
     with rx.Checkpoints(tmp_path) as checkpoints, pytest.raises(StateError, match="has a checkpoint at 2 already, from another run"):
         checkpoints.save(opt_state=state_at(1))
@@ -319,7 +319,7 @@ def test_an_iterator_goes_on_where_it_was(tmp_path, kind):
         checkpoints.restore(opt_state=state_at(0), data=other)
         assert other.position == 17
         assert checkpoints.restore(opt_state=state_at(0), only="opt_state").data is None
-        with pytest.raises(ArgumentError, match="data must be numbers, texts, lists .* got a set"):
+        with pytest.raises(ArgumentError, match=r"data must be numbers, texts, lists .* got a set"):
             checkpoints.save(opt_state=state_at(2), data={"seen": {1, 2}})
 
 
@@ -356,7 +356,7 @@ def test_the_run_directory_of_a_recorder_is_cut_back(tmp_path):
     assert records(tmp_path / "cut") == records(tmp_path / "whole")
     assert RunDirectory(tmp_path / "cut").read("summary.json")["count"] == 6
     (tmp_path / "cut" / "metrics.jsonl").write_text("")
-    with rx.Checkpoints(tmp_path / "checkpoints") as checkpoints, pytest.raises(RunError, match="0 bytes, but had .* was changed since"):
+    with rx.Checkpoints(tmp_path / "checkpoints") as checkpoints, pytest.raises(RunError, match=r"0 bytes, but had .* was changed since"):
         checkpoints.restore(opt_state=fresh, recorder=rx.Recorder(fresh, JsonLines(tmp_path / "cut", resume=True)))
 
 
