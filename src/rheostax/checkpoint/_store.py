@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,22 @@ class Store:
         if flat:
             items[ARRAYS] = ocp.args.PyTreeSave(nested(flat))
         with self._writing():
-            for other in reversed(later):
-                self.manager.delete(other)
+            self._give_up(later)
             self.manager.save(count, args=ocp.args.Composite(**items), force=True)
+
+    def _give_up(self, counts: list[int]) -> None:
+        """Remove checkpoints, each in one step: one that is half removed when the process is killed would be taken for the newest."""
+        if not counts:
+            return
+        self.manager.wait_until_finished()
+        for count in reversed(counts):
+            place = Path(self.folder) / str(count)
+            if jax.process_count() == 1 and place.is_dir():
+                place.rename(gone := place.with_name(f"{count}.orbax-checkpoint-tmp-given-up"))  # a name that orbax cleans up
+                shutil.rmtree(gone)
+            else:
+                self.manager.delete(count)
+        self.manager.reload()
 
     def header(self, count: int) -> Any:
         """Return the header of a checkpoint."""
