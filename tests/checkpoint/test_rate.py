@@ -286,6 +286,22 @@ def test_damage_is_told(change, says):
         carry(read_rate(change(), 1), CUT[0].init(PARAMS), "error", Carried())
 
 
+@pytest.mark.parametrize("value", [[[1], 2], [], {}, None, "nan0", [0.5] * 9, "0x" + "f" * 9, 10**400, [[[[]]]]])
+@pytest.mark.parametrize("name", ["manual.value.high", "manual.pinned", "observed[1].own.best_value", "count"])
+def test_whatever_a_number_is_in_a_file_is_told(name, value):
+    """Where the policy's isn't of the right shape, a changed code begins with a new one."""
+    saved = read_rate(damaged(numbers=OLD["numbers"] | {name: value}), 1)
+    likes = {"error": CUT[0].init(PARAMS), "code": made(rx.Linear(0.1, 0.0, 9) * PLATEAU), "checkpoint": made(rx.Linear(0.1, 0.0, 9))}
+    for keep, like in likes.items():
+        told = Carried()
+        try:
+            carry(saved, like, keep, told)
+        except StateError:
+            continue
+        assert keep == "code"
+        assert told.anew == ["ReduceOnPlateau(loss, min) at learning_rate.factors[1]"]
+
+
 def test_a_hostile_expression_is_only_read():
     """It is parsed as every expression is: known words, bounded size, nothing executed."""
     for expression in ({"os.system": {"command": "true"}}, {"Product": {"factors": [{"Product": {}}] * 6000}}):

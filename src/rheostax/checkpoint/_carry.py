@@ -12,7 +12,7 @@ import numpy as np
 
 from rheostax._control_state import ControlState
 from rheostax.checkpoint._saved_rate import RATE, SavedRate, policies_of, read_numbers, settings_of, slots_of
-from rheostax.errors import ExpressionError, StateError
+from rheostax.errors import ExpressionError, RheostaxError, StateError
 from rheostax.expressions import from_json
 
 __all__ = ["KEEP", "Carried", "carry", "differences", "place"]
@@ -66,9 +66,12 @@ def carry(saved: SavedRate, like: ControlState, keep: str, told: Carried) -> Con
     told.differences += found.values()
     if found and keep == "error":
         raise StateError(_refusal(found.values(), saved, like))
-    if found and keep == "code":
-        return _with_the_codes(saved, like, told)
-    return _with_the_checkpoints(saved, like, found, told)
+    try:
+        return _with_the_codes(saved, like, told) if found and keep == "code" else _with_the_checkpoints(saved, like, found, told)
+    except RheostaxError:
+        raise
+    except (IndexError, TypeError, ValueError) as error:  # lists of other lengths, and whatever else a file can hold
+        raise StateError(f"The saved learning rate is damaged: {error}.") from error
 
 
 def _refusal(found: Iterable[str], saved: SavedRate, like: ControlState) -> str:
