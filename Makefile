@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness bench lint docs clean
+.PHONY: help train test browser-test parity mutation exactness drills bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -15,6 +15,7 @@ help:
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
+	@echo "make drills  kill a training 50 times, resume it, and compare with one that nobody disturbed (minutes)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
@@ -66,6 +67,9 @@ mutation: $(MUTATION_READY)
 
 exactness: $(READY)
 	$(BIN)/python -m benchmarks.exactness $(ARGS)
+
+drills: $(READY)
+	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -21,6 +21,7 @@ NAMES = {
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "preview", "should_stop", "simulate"],
+    "to go on": ["Checkpoints"],
     "runs": ["Replay", "RunLog", "read_run", "replay"],
     "to record": ["Recorder"],
     "to choose": ["race"],
@@ -54,7 +55,7 @@ def test_importing_computes_nothing_and_needs_no_extras():
         "import sys, rheostax\n"
         "from jax._src import xla_bridge\n"
         "assert not xla_bridge.backends_are_initialized(), 'importing started a device'\n"
-        "extras = {'matplotlib', 'sklearn', 'typer', 'equinox', 'tensorboardX', 'wandb', 'mlflow'} & set(sys.modules)\n"
+        "extras = {'matplotlib', 'sklearn', 'typer', 'equinox', 'tensorboardX', 'wandb', 'mlflow', 'orbax'} & set(sys.modules)\n"
         "assert not extras, extras\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False)

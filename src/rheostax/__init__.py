@@ -10,6 +10,7 @@ from rheostax._rate import LearningRate, Schedule
 from rheostax._version import __version__
 from rheostax.accumulation import accumulate
 from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learning_rate
+from rheostax.checkpoint import Checkpoints
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
@@ -71,6 +72,7 @@ from rheostax.units import resolve, stretch
 __all__ = [
     "AdvanceOnPlateau",
     "ArgumentError",
+    "Checkpoints",
     "Clock",
     "Constant",
     "Cosine",

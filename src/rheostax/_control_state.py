@@ -12,6 +12,7 @@ from rheostax._check import as_scalar, did_you_mean
 from rheostax._counter import increment
 from rheostax._packing import Layout, pack
 from rheostax._rate import LearningRate, lower, walk
+from rheostax._settings import Settings
 from rheostax._twofloat import TwoFloat, lift_numbers, where
 from rheostax.errors import ArgumentError, StateError, UnknownMetricError
 from rheostax.groups import group_names, groups_of
@@ -65,6 +66,7 @@ class ControlState(NamedTuple):
     ints: jax.Array  # int32 [m]
     inner: Any  # the state of the optimizer that is controlled
     layout: Layout
+    settings: Settings = Settings()  # the optimizer's, to be compared when a run is resumed
 
     @classmethod
     def create(cls, rate: LearningRate) -> ControlState:

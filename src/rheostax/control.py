@@ -14,6 +14,7 @@ from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, as_metrics
 from rheostax._counter import increment
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
+from rheostax._settings import Settings, table
 from rheostax._skipping import all_finite, asked_to_skip, make_or_skip
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups, groups_of
@@ -75,6 +76,7 @@ def control(
     _check_rule("on_nonfinite", on_nonfinite, ("apply", "skip"))
     _check_rule("on_skip", on_skip, ("hold", "advance"))
     groups = groups_of(rate)
+    settings = _settings(optimizer_factory, hyperparameters, {"on_nonfinite": on_nonfinite, "on_skip": on_skip})
 
     def make(rate: jax.Array) -> optax.GradientTransformation:
         made = optimizer_factory(learning_rate=rate, **hyperparameters)
@@ -91,7 +93,7 @@ def control(
 
     def init(params: Any) -> ControlState:
         state = ControlState.create(rate)
-        return ControlState(state.learning_rate, state.floats, state.ints, build(state.learning_rate).init(params), state.layout)
+        return state._replace(inner=build(state.learning_rate).init(params), settings=settings)
 
     def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
         before = state.body
@@ -153,6 +155,13 @@ def _check_rule(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
         hint = did_you_mean(value, known)
         raise ArgumentError(f"control: {name} must be one of {', '.join(map(repr, known))}, got {value!r}. {hint}".rstrip())
+
+
+def _settings(factory: Factory, hyperparameters: dict[str, Any], rules: dict[str, Any]) -> Settings:
+    found = table("optimizer", factory) | rules
+    for name, value in sorted(hyperparameters.items()):
+        found |= table(f"optimizer.{name}", value)
+    return Settings(tuple(found.items()))
 
 
 def _check_factory(factory: Any, hyperparameters: dict[str, Any]) -> None:

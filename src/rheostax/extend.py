@@ -74,7 +74,7 @@ def _extend_state(state: ControlState, steps: int, rewarm_steps: int) -> Control
     # Schedules keep nothing in the state, so what the policies keep has the same leaves in the same order.
     observed = jax.tree.unflatten(jax.tree.structure(new.body.observed), jax.tree.leaves(state.body.observed))
     kept = state.body._replace(observed=observed, rate=new.body.rate)
-    return new.replace(kept, learning_rate=state.learning_rate, inner=state.inner)
+    return new.replace(kept, learning_rate=state.learning_rate, inner=state.inner, settings=state.settings)
 
 
 def _extend(rate: LearningRate, steps: int, at: int, rewarm_steps: int) -> LearningRate:

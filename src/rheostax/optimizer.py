@@ -16,6 +16,7 @@ from rheostax import rollback as _rollback
 from rheostax import state as _state
 from rheostax._control_state import ControlState
 from rheostax._packing import Layout
+from rheostax._settings import Settings
 from rheostax.errors import ArgumentError
 
 __all__ = ["Optimizer"]
@@ -171,8 +172,9 @@ def _divide_like(old: Any, new: Any) -> tuple[list[Any], Any]:
     return annotated, jax.tree.unflatten(treedef, [_APART if away else leaf for leaf, away in zip(leaves, apart, strict=True)])
 
 
-# Flax's own serialization stores arrays; a layout has none, and stays that of the state that is restored into.
-serialization.register_serialization_state(Layout, lambda _: {}, lambda layout, _: layout)
+# Flax's own serialization stores arrays; layout and settings have none, and stay those of the state that is restored into.
+for _static in (Layout, Settings):
+    serialization.register_serialization_state(_static, lambda _: {}, lambda static, _: static)
 
 
 @_state.opt_state.register(nnx.Optimizer)

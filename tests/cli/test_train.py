@@ -121,6 +121,51 @@ def test_ctrl_c_ends_cleanly_with_everything_written(tmp_path):
     assert (tmp_path / "run" / "run.png").exists()
 
 
+def test_sigterm_saves_and_resume_goes_on(tmp_path):
+    """As a cluster does it: exit code 143, and the same command line again until the run is over."""
+    text = "import dataclasses\nfrom rheostax.tasks.diabetes import task\ntask = dataclasses.replace(task, epochs=100_000)\n"
+    (tmp_path / "a_task.py").write_text(text)
+    process = subprocess.Popen(
+        [*RHEOSTAX, "train", "a_task:task", "--seed", "3", "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE
+    )  # fmt: skip
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("val_loss") >= 2):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert b"terminated" in errors
+    assert b"Traceback" not in errors
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["reason"], summary["interrupted"]) == ("terminated", True)
+    (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert int(saved.name) == summary["count"]
+    unnamed = rheostax("train", "--resume", "run", cwd=tmp_path)
+    renamed = rheostax("train", "diabetes", "--resume", "run", "--seed", "4", cwd=tmp_path)
+    assert (unnamed.returncode, renamed.returncode) == (0, 2)  # its task's name is that of the embedded one
+    assert "seed must be that of the run that is resumed, 3, got 4" in renamed.stderr
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    counts = [line["count"] for line in lines if "loss" in line]
+    assert counts == list(range(len(counts)))
+
+
+def test_resume_explains_what_it_cant(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"task": "mine", "seed": 0, "epochs": 1}')
+    for arguments, says in [
+        (["--resume", "run"], "say where it is: rheostax train MODULE:TASK --resume run"),
+        (["--resume", "nowhere"], "config.json can't be read"),
+        (["--resume", "run", "--out", "other"], "leave --out and --overwrite away"),
+    ]:
+        done = rheostax("train", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert says in " ".join(done.stderr.replace("│", "").split())
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("moment", ["import", "model", "swallowed"])
 def test_ctrl_c_before_the_training_is_one_line(moment, tmp_path):
     interrupt = "signal.raise_signal(signal.SIGINT)"

@@ -7,6 +7,7 @@ compare what came of these, and of evaluating it eagerly.
 import copy
 import dataclasses
 import functools
+import json
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,9 @@ import pytest
 import rheostax as rx
 from rheostax._control_state import monitored
 from rheostax._rate import Foreign, is_reactive, lower, walk
+from rheostax.checkpoint._carry import Carried
+from rheostax.checkpoint._carry import carry as carry_over
+from rheostax.checkpoint._saved_rate import FORMAT, read_rate, write_rate
 from rheostax.groups import group_names
 from tests.conformance.catalogue import CLASSES, EXAMPLES, sample_arguments
 from tests.support import assert_identical, assert_within, counting
@@ -125,7 +129,7 @@ class Training:
         def step(carry, metrics):
             params, state = carry
             updates, state = tx.update(jax.tree.map(jnp.sin, params), state, params, **metrics)
-            return (optax.apply_updates(params, updates), state), state.learning_rate
+            return (optax.apply_updates(params, updates), state), (state.learning_rate, state.floats, state.ints)
 
         def half(carry, streams):
             return jax.lax.scan(step, carry, streams, length=HALF)
@@ -144,7 +148,7 @@ class Training:
         streams, carry, rates = self.streams if streams is None else streams, self.start() if carry is None else carry, []
         for which in (0, 1):
             carry, some = self.half(carry, self.part(streams, which))
-            rates.append(some)
+            rates.append(some[0])
         return carry[1], jnp.concatenate(rates)
 
 
@@ -376,3 +380,24 @@ def test_a_run_saved_and_restored_goes_on_bit_for_bit(name, through_numpy, throu
         restored = save(middle, run.start())
         assert_identical(restored, middle)
         assert_identical(run.half(restored, run.part(run.streams, 1)), end)
+
+
+@each_example
+def test_its_saved_form_gives_every_moment_back_to_the_last_bit(name):
+    """After any update of a run, through JSON, into a state of any other moment; a second time as well."""
+    run = training(name)
+    first, last = run.start()[1], run.run()[0]
+    carry, moments = run.start(), [tuple(np.asarray(part)[None] for part in first[:3])]
+    for which in (0, 1):
+        carry, states = run.half(carry, run.part(run.streams, which))
+        moments.append(jax.tree.map(np.asarray, states))
+    rates, floats, ints = (np.concatenate(parts) for parts in zip(*moments, strict=True))
+    for k in range(STEPS + 1):
+        state = last._replace(learning_rate=rates[k], floats=floats[k], ints=ints[k])
+        for like in (first, last) if k % 8 == 0 else (first,):
+            told = Carried()
+            restored = carry_over(read_rate(json.loads(json.dumps(write_rate(state), allow_nan=False)), FORMAT), like, "error", told)
+            assert told == Carried()
+            for got, want in zip(restored[:3], state[:3], strict=True):
+                assert got.dtype == want.dtype
+                np.testing.assert_array_equal(np.asarray(got).view(np.int32), np.asarray(want).view(np.int32))

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+"""The command line: parses, calls, prints. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
 
 from __future__ import annotations
 

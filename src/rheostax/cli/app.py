@@ -52,27 +52,41 @@ def common(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="digits, language, diabetes, or your own: mypackage.mymodule:task")] = "digits",
+    task: Annotated[
+        str | None, typer.Argument(help="digits (the default), language, diabetes, or your own: mypackage.mymodule:task")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; the task's own number by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of initialization, dropout and data order.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of initialization, dropout and data order; 0 by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-DATE-TIME by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this run directory, from its newest checkpoint.")] = None,
+    keep: Annotated[
+        str, typer.Option(help="If settings changed since: checkpoint or code, whose go on; error, to be told which.")
+    ] = "error",
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Updates between checkpoints; by default once a minute, at the end of an epoch.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
 ) -> None:
     """Train a task with a learning rate that reacts to it, and show what happened.
 
-    Leaves a run directory: config.json, metrics.jsonl, journal.jsonl (every decision and why), run.png, summary.json.
-    Ctrl-C ends the run cleanly.
+    Leaves a run directory: config.json, metrics.jsonl, journal.jsonl (every decision and why), run.png, summary.json, checkpoints.
+    Ctrl-C (exit code 130) and SIGTERM (143) end the run cleanly, with a checkpoint; --resume goes on with it, also after a kill.
     """
-    from rheostax.cli.train import run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+    from rheostax.cli.train import DEFAULT, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
-    folder = out or Path("runs") / f"{task.replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
-    result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json)
+    if resume is not None and (out is not None or overwrite):
+        raise typer.BadParameter("It goes on in its own folder; leave --out and --overwrite away.", param_hint="--resume")
+    folder = out or Path("runs") / f"{(task or DEFAULT).replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
+    result = run(
+        task, out=folder, resume=resume, silent=quiet or as_json, overwrite=overwrite, seed=seed, epochs=epochs, keep=keep,
+        checkpoint_every=checkpoint_every,
+    )  # fmt: skip
     if as_json:
         typer.echo(_json(result))
     if result["interrupted"] or result["failed"]:
-        sys.exit(130 if result["interrupted"] else 1)
+        sys.exit(1 if not result["interrupted"] else 143 if result["reason"] == "terminated" else 130)
 
 
 @app.command()

@@ -8,26 +8,44 @@ from typing import Any
 
 from rheostax._extras import load
 from rheostax._words import counted, say
+from rheostax.checkpoint import Restored
+from rheostax.errors import TaskError
 from rheostax.plot.run import plot_run, save_figure
 from rheostax.record.journal import Decision, Rates
-from rheostax.record.run_directory import JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
+from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
 from rheostax.training import Plan, Result, Watcher, fit, load_task
+from rheostax.training.task import EMBEDDED
 
 __all__ = ["run"]
 
+DEFAULT = "digits"
 
-def run(task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool) -> dict[str, Any]:
+
+def run(
+    task: str | None, *, out: Path, resume: Path | None, silent: bool, overwrite: bool = False, seed: int | None = None, **options: Any
+) -> dict[str, Any]:
     """Train, draw the picture, and return the summary as it is in the run directory."""
     load("matplotlib", extra="train")  # said before the training, not after it
-    chosen = load_task(task)
-    result = fit(chosen, epochs=epochs, seed=seed, out=out, overwrite=overwrite, watcher=Bar(silent=silent))
-    folder = RunDirectory(out)
-    title = f"{chosen.name}, seed {seed}: {result.reason}"
+    chosen = load_task(task or (DEFAULT if resume is None else _task_of(resume)))
+    place = {"out": out, "overwrite": overwrite} if resume is None else {"resume": resume}
+    result = fit(chosen, seed=seed, watcher=Bar(silent=silent), **place, **options)
+    folder = RunDirectory(resume or out)
+    config = folder.read(CONFIG)
+    title = f"{chosen.name}, seed {config['seed']}: {result.reason}"
     figure = plot_run(folder.read_lines(METRICS), folder.read_lines(JOURNAL), goal=chosen.goal[0], title=title)
     picture = folder.write_bytes(PICTURE, save_figure(figure))
     if not silent:
         sys.stderr.write(f"See {picture}\n")
     return dict(folder.read(SUMMARY))
+
+
+def _task_of(resume: Path) -> str:
+    name = RunDirectory(resume).read(CONFIG).get("task")
+    if name not in EMBEDDED:
+        raise TaskError(
+            f"{resume} is a run of a task of your own, {name!r}; say where it is: rheostax train MODULE:TASK --resume {resume}."
+        )
+    return str(name)
 
 
 class Bar(Watcher):
@@ -60,6 +78,10 @@ class Bar(Watcher):
         self.goal = plan.task.goal[0]
         self._say(f"{plan.task.name}: {plan.learning_rate!r}")
         self.row = self.bar.add_task(plan.task.name, total=plan.updates, shown="compiling")
+
+    def resumed(self, restored: Restored) -> None:
+        self._say(str(restored))
+        self.bar.update(self.row, completed=restored.count)
 
     def updated(self, count: int, metrics: dict[str, float], learning_rate: Rates) -> None:
         self._show(count, loss=say(metrics["loss"], 3), rate=say(learning_rate, 3))

@@ -50,6 +50,19 @@ class Outlets:
                 f"{failure}. It has the records before update {until:,}; the training and the other sinks go on.", RheostaxWarning, 4
             )
 
+    def marks(self) -> list[Any]:
+        """Return where each sink is, for `rewind`."""
+        return [[type(sink).__name__, sink.mark()] for sink in self.sinks]
+
+    def rewind(self, marks: Any) -> None:
+        """Cut the sinks back to where they were; they are recognized by their kind and order."""
+        left = [tuple(mark) for mark in marks]
+        for sink in self.sinks:
+            found = next((mark for mark in left if mark[0] == type(sink).__name__), None)
+            if found is not None:
+                left.remove(found)
+                sink.rewind(found[1])
+
 
 def _drop(sink: Sink) -> None:
     with contextlib.suppress(Exception):

@@ -11,15 +11,17 @@ import numpy as np
 from rheostax import _check
 from rheostax._words import counted, plain
 from rheostax.describe import describe
-from rheostax.errors import ArgumentError
+from rheostax.errors import ArgumentError, StateError
 from rheostax.record._chunk import Chunk, Column, Entry, history
 from rheostax.record._intake import Intake, scanned_metric
 from rheostax.record._moments import decisions_in, rates_by_group
 from rheostax.record._outlets import Outlets
+from rheostax.record._saved import arrays_of, chunk_of, decisions_from
 from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
 from rheostax.record.snapshot import Reader, Seen
+from rheostax.state import controls, opt_state
 
 __all__ = ["Recorder"]
 
@@ -192,6 +194,46 @@ class Recorder:
         interrupted = issubclass(kind, KeyboardInterrupt)
         reason = "interrupted" if interrupted else f"{kind.__name__}: {error}"
         self.close(reason, interrupted=interrupted, failed=not interrupted)
+
+    def records(self, x: Any) -> bool:
+        """Tell whether the learning rates in a state have the names of those that this recorder was made for."""
+        return list(controls(opt_state(x))) == list(self._reader.templates)
+
+    def saved(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what a checkpoint keeps of the recorder, flushed first: JSON, and arrays by name. See `rx.Checkpoints`."""
+        self.flush()
+        told = {
+            "unrecorded": self._unrecorded,
+            "nonfinite": dict(self.nonfinite),
+            "decisions": [decision.to_json() for decision in self.decisions],
+            "seconds": time.perf_counter() - self._started,
+            "sinks": self._outlets.marks(),
+        }
+        return told, arrays_of(self._chunks)
+
+    def resume(self, x: Any, told: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on where a saved recorder was; what was recorded since is forgotten, by those sinks too that can be cut back.
+
+        Args:
+            x: The restored optimizer or state.
+            told: The JSON that `saved` returned.
+            arrays: Its arrays.
+
+        Raises:
+            StateError: If they are damaged.
+        """
+        if not isinstance(told, dict) or set(told) != {"unrecorded", "nonfinite", "decisions", "seconds", "sinks"}:
+            raise StateError("The checkpoint's recorder is damaged.")
+        chunk, decisions = chunk_of(arrays), decisions_from(told["decisions"])
+        self._outlets.rewind(told["sinks"])
+        self._reader = Reader(x)
+        self._intake = Intake(self._reader)
+        self._last, self._waiting = self._reader.first, []
+        self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
+        self._chunks = [chunk] if len(chunk) else []
+        self.decisions, self.nonfinite = decisions, dict(told["nonfinite"])
+        self._unrecorded = int(told["unrecorded"])
+        self._started = time.perf_counter() - float(told["seconds"])
 
     @property
     def history(self) -> dict[str, np.ndarray]:

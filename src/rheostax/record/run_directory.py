@@ -10,7 +10,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,6 +55,44 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"{folder} can't be made: {error.strerror}.") from None
         return cls(folder)
+
+    @classmethod
+    def again(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """Return the folder of a run that goes on; its summary, which says how it ended, is taken away.
+
+        Raises:
+            RunError: If it isn't a run directory.
+        """
+        folder = Path(path)
+        if not (folder / CONFIG).is_file():
+            raise RunError(f"{folder} is not a run directory (it has no {CONFIG}), so there is nothing to resume.")
+        (folder / SUMMARY).unlink(missing_ok=True)
+        return cls(folder)
+
+    def marks(self, *names: str) -> dict[str, int]:
+        """Return how long JSON Lines files are, in bytes, after everything in them is on the disk."""
+        found = {}
+        for name in names:
+            self.append(name, [])
+            os.fsync(self._streams[name].fileno())
+            found[name] = (self.path / name).stat().st_size
+        return found
+
+    def cut(self, marks: Mapping[str, int]) -> None:
+        """Cut JSON Lines files back to what `marks` returned.
+
+        Raises:
+            RunError: If one is shorter than that.
+        """
+        self.close()
+        for name, size in marks.items():
+            file = self.path / name
+            there = file.stat().st_size if file.exists() else 0
+            if not isinstance(size, int) or not 0 <= size <= there or Path(name).name != name:
+                raise RunError(f"{file} has {there:,} bytes, but had {size!r} when the checkpoint was saved: it was changed since.")
+        for name, size in marks.items():
+            with (self.path / name).open("ab") as stream:
+                stream.truncate(size)
 
     def write(self, name: str, content: Any) -> Path:
         """Write a JSON file as a whole."""

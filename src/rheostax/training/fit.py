@@ -11,13 +11,15 @@ import jax
 import numpy as np
 from flax import nnx
 
-from rheostax._control_state import ControlState, monitored
+from rheostax._control_state import ControlState
 from rheostax._words import plain
+from rheostax.checkpoint import Restored
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.errors import TaskError
 from rheostax.groups import group_names
 from rheostax.optimizer import Optimizer
+from rheostax.record._saved import decisions_from
 from rheostax.record.journal import Decision, Rates, decisions, decisions_of
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
 from rheostax.state import controls
@@ -25,6 +27,7 @@ from rheostax.training.data import Data
 from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
 from rheostax.training.protocol import first_batch, reported_metrics, require_data, require_metrics, require_model
+from rheostax.training.resume import RunCheckpoints, planned
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
 from rheostax.training.stop import floor_reached, stop_asked_for
 from rheostax.training.task import Task
@@ -37,32 +40,45 @@ __all__ = ["fit"]
 def fit(
     task: Task,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     epochs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     watcher: Watcher | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    keep: str = "error",
+    checkpoint_every: int | None = None,
 ) -> Result:
     """Train a task until its rate reaches its floor or the epochs are over.
 
-    The same seed on the same machine gives the same run. Ctrl-C ends it cleanly after the updates in progress: what was done
-    so far is written, and the result says so.
+    The same seed on the same machine gives the same run, also if it was stopped or killed and resumed in between. Ctrl-C and SIGTERM
+    end it cleanly after the updates in progress: what was done so far is written, with a checkpoint, and the result says so.
 
     Args:
         task: What to train; see `Task`.
-        seed: Of the model's initialization, its random streams and the order of the data; a whole number >= 0.
+        seed: Of the model's initialization, its random streams and the order of the data; a whole number >= 0. None for 0.
         epochs: At most so many, >= 1; None for the task's own number.
         out: Folder for the run's files; None for none.
         overwrite: Whether a run in that folder may be replaced.
         watcher: Hears what happens.
+        resume: Folder of a run that is to go on, in place of `out`: from its newest checkpoint, with its seed and epochs.
+        keep: Whose settings hold where they differ from those of the run that is resumed; see `rx.Checkpoints.restore`.
+        checkpoint_every: Updates from one checkpoint to the next, >= 1; None for the end of an epoch, once in a minute at most.
 
     Returns:
         How it ended, with the trained model.
 
     Raises:
         TaskError: If an argument or the task breaks its rule.
-        RunError: If the folder can't be made.
+        RunError: If the folder can't be made, or the run can't be resumed.
+        StateError: If its checkpoint can't be restored, or has other settings.
     """
+    if resume is not None:
+        if out is not None or overwrite:
+            raise TaskError("resume goes on in the folder that it names; leave out and overwrite away.")
+        out = resume
+        seed, epochs = planned(resume, seed, epochs)
+    seed = 0 if seed is None else seed
     length = task.epochs if epochs is None else epochs
     for name, value, low in (("seed", seed, 0), ("epochs", length, 1)):
         if not isinstance(value, int) or value < low:
@@ -74,15 +90,19 @@ def fit(
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
     run = _Run(plan, data, watcher or Watcher())
     with graceful_interrupt() as interrupt:
-        folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
+        if out is not None and resume is None:
+            run.attach(RunCheckpoints(RunDirectory.create(out, overwrite=overwrite), checkpoint_every))  # only now: nothing was wrong
+        elif out is not None:
+            run.resume(RunCheckpoints(RunDirectory(out), checkpoint_every), keep)
         with run.watcher:
-            return run.go(folder, interrupt)
+            return run.go(interrupt)
 
 
 class _Run:
     """One run: model and optimizer, and what has been told so far."""
 
     folder: RunDirectory | None = None
+    checkpoints: RunCheckpoints | None = None
 
     def __init__(self, plan: Plan, data: Data, watcher: Watcher) -> None:
         self.plan, self.data, self.watcher = plan, data, watcher
@@ -100,42 +120,69 @@ class _Run:
         self.groups = group_names(plan.learning_rate)
         self.failed = False
         self.count = self.epochs = 0
+        self.done, self.diverged = 0, True  # updates of this epoch, and whether none of them had a finite loss
+        self.before = 0.0  # seconds until the run was stopped
+        self.restored: Restored | None = None
         self.learning_rate = self._named(self._control().learning_rate)
         self.metrics: dict[str, float] = {}
         self.best: dict[str, float] = {}
         self.decisions: list[Decision] = []
         self.warnings: list[str] = []
 
-    def go(self, folder: RunDirectory | None, interrupt: Interrupt) -> Result:
-        self.started = time.perf_counter()
+    def attach(self, checkpoints: RunCheckpoints) -> None:
+        self.checkpoints, self.folder = checkpoints, checkpoints.folder
+
+    def resume(self, checkpoints: RunCheckpoints, keep: str) -> None:
+        """Go back to where the newest checkpoint is."""
+        self.restored, self.before = checkpoints.restore(self, keep)
+        self.attach(checkpoints)
+        self.decisions = decisions_from(checkpoints.folder.read_lines(JOURNAL))
+
+    def go(self, interrupt: Interrupt) -> Result:
+        self.started = time.perf_counter() - self.before
         self.watcher.begin(self.plan)
-        if folder:
-            self.folder = folder
-            folder.write(CONFIG, self.plan.to_json())
-        self._warn_of_short_horizon()
-        reason = None
+        if self.folder:
+            self.folder.write(CONFIG, self.plan.to_json())
+        if self.restored is not None:
+            self.watcher.resumed(self.restored)
+        else:
+            self._warn_of_short_horizon()
+        reason = self._why_over() if self.epochs and not self.done else None
         while reason is None and self.epochs < self.plan.epochs:
             reason = self._epoch(interrupt)
-        reason = reason or ("the only epoch is over" if self.plan.epochs == 1 else f"all {self.plan.epochs} epochs are over")
-        return self._finish(reason, interrupt.requested, self._seconds())
+        if reason is None:
+            reason = "the only epoch is over" if self.plan.epochs == 1 else f"all {self.plan.epochs} epochs are over"
+        return self._finish(reason, interrupt.requested is not None, self._seconds())
 
     def _epoch(self, interrupt: Interrupt) -> str | None:
-        """Train and validate once; return why to stop, or None."""
+        """Train what is left of an epoch, and validate; return why to stop, or None."""
         batches = iter(self.data.train(self.epochs, self.plan.seed))
-        before, diverged = self.count, True
-        for chunk in chunks(batches, self.plan.updates_per_epoch, self.plan.task.updates_per_dispatch):
+        self.diverged |= self.done == 0
+        for chunk in chunks(batches, self.plan.updates_per_epoch, self.plan.task.updates_per_dispatch, skip=self.done):
             losses = self._dispatch(chunk)
-            diverged &= not np.isfinite(losses).any()
+            self.done += len(losses)
+            self.diverged &= not np.isfinite(losses).any()
             if interrupt.requested:
-                return "interrupted"
-        if self.count == before:
+                return interrupt.requested
+            if self.done < self.plan.updates_per_epoch:
+                self._save_if_due(epoch_over=False)
+        if self.done == 0:
             raise TaskError(f"data.train({self.epochs}, {self.plan.seed}) yields no batch; it must return a new iterator each time.")
-        self.epochs += 1
+        self.epochs, self.done = self.epochs + 1, 0
         self._validate()
-        if diverged:
+        self._save_if_due(epoch_over=True)
+        return self._why_over()
+
+    def _why_over(self) -> str | None:
+        """Return why to stop after an epoch, or None."""
+        if self.diverged:
             self.failed = True
             return "the training loss was NaN or infinite for a whole epoch"
         return stop_asked_for(self._control()) or floor_reached(self._control())
+
+    def _save_if_due(self, *, epoch_over: bool) -> None:
+        if self.checkpoints and self.checkpoints.due(self.count, epoch_over=epoch_over):
+            self.checkpoints.save(self, self._seconds())
 
     def _dispatch(self, batches: Any) -> np.ndarray:
         """Make the updates of one chunk, tell what they left, and return their losses."""
@@ -161,7 +208,7 @@ class _Run:
         """Evaluate, tell the policies, and tell what they decide."""
         self.metrics = self.evaluate(nnx.state(self.model), self.data.validation())
         before = self._control()
-        if set(monitored(self.plan.learning_rate)) & set(self.metrics):
+        if set(before.monitored) & set(self.metrics):
             self.optimizer.observe(**self.metrics)
         record = {"count": self.count, "epoch": self.epochs, "learning_rate": self.learning_rate, **self.metrics}
         self._write(METRICS, [record | {"time": round(self._seconds(), 6)}])
@@ -207,6 +254,8 @@ class _Run:
             self.folder.append(name, records)
 
     def _finish(self, reason: str, interrupted: bool, seconds: float) -> Result:
+        if self.checkpoints:
+            self.checkpoints.finish(self, seconds, interrupted=interrupted)
         for description in describe(self.optimizer).each:
             for warning in description.warnings:
                 self._warn(warning)

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: what is being computed is finished, then the run ends cleanly."""
+"""Ctrl-C and SIGTERM as requests: what is being computed is finished, then the run ends cleanly."""
 
 from __future__ import annotations
 
@@ -8,35 +8,40 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Interrupt", "graceful_interrupt"]
+__all__ = ["TERMINATED", "Interrupt", "graceful_interrupt"]
+
+TERMINATED = "terminated"
+REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: TERMINATED}
 
 
 class Interrupt:
-    """Whether somebody has asked to stop."""
+    """Whether somebody has asked to stop: a word that says how, or None."""
 
-    requested = False
+    requested: str | None = None
 
 
 @contextlib.contextmanager
 def graceful_interrupt() -> Iterator[Interrupt]:
-    """Turn the first Ctrl-C into a request; the second one interrupts at once, as usual.
+    """Turn the first Ctrl-C or SIGTERM into a request; a second Ctrl-C interrupts at once, as usual.
 
-    An interrupt in the middle of a dispatch would lose the state that was donated to it. Outside the main thread, where
-    Python delivers no signals, nothing changes.
+    SIGTERM is what a cluster sends before it takes a machine away. An interrupt in the middle of a dispatch would lose the state
+    that was donated to it. Outside the main thread, where Python delivers no signals, nothing changes.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    previous = signal.getsignal(signal.SIGINT)
+    previous = {number: signal.getsignal(number) for number in REASONS}
 
     def request(number: int, frame: FrameType | None) -> None:
-        if interrupt.requested:
+        if interrupt.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        interrupt.requested = True
+        interrupt.requested = interrupt.requested or REASONS[signal.Signals(number)]
 
-    signal.signal(signal.SIGINT, request)
+    for number in REASONS:
+        signal.signal(number, request)
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

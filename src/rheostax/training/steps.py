@@ -75,11 +75,15 @@ def make_evaluate(task: Task, graphdef: Any) -> Callable[[Any, Iterable[Any]], d
     return run
 
 
-def chunks(batches: Iterator[Any], count: int, most: int) -> Iterator[Any]:
-    """Stack `count` batches into as few, nearly equal chunks of at most `most` as possible: two shapes to compile at most."""
+def chunks(batches: Iterator[Any], count: int, most: int, *, skip: int = 0) -> Iterator[Any]:
+    """Stack `count` batches into as few, nearly equal chunks of at most `most` as possible: two shapes to compile at most.
+
+    The first `skip` batches are left out, and the chunks are those of all the others: what is compiled for another number of batches may
+    round otherwise.
+    """
     parts = -(-count // most)
     for i in range(parts):
-        size = count * (i + 1) // parts - count * i // parts
-        group = list(itertools.islice(batches, size))
+        begin, end = count * i // parts, count * (i + 1) // parts
+        group = list(itertools.islice(batches, end - begin))[max(skip - begin, 0) :]
         if group:
             yield jax.tree.map(lambda *leaves: np.stack(leaves), *group)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rheostax.errors import RheostaxWarning
 
 if TYPE_CHECKING:
+    from rheostax.checkpoint import Restored
     from rheostax.record.journal import Decision, Rates
     from rheostax.training.plan import Plan, Result
 
@@ -19,6 +20,9 @@ class Watcher:
 
     def begin(self, plan: Plan) -> None:
         """Hear what is going to be done."""
+
+    def resumed(self, restored: Restored) -> None:
+        """Hear where a run goes on, and what of its checkpoint was kept; after `begin`."""
 
     def updated(self, count: int, metrics: dict[str, float], learning_rate: Rates) -> None:
         """Hear, after each dispatch, how many updates are applied, the last one's training metrics, and its rate."""

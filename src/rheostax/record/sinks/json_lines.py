@@ -22,14 +22,16 @@ class JsonLines(Sink):
     Args:
         path: The folder, which mustn't be there.
         overwrite: Whether a run that is there may be replaced. Nothing but a run is ever removed.
+        resume: Whether the run that is there goes on. When `rx.Checkpoints` restores the recorder, the files are cut back to what they
+            were at the checkpoint.
 
     Raises:
         RunError: When it is opened, if the folder can't be made.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = Path(path)
-        self.overwrite = overwrite
+        self.overwrite, self.resume = overwrite, resume
         self._folder: RunDirectory | None = None
 
     def __repr__(self) -> str:
@@ -41,7 +43,7 @@ class JsonLines(Sink):
         return self._folder or RunDirectory(self.path)
 
     def open(self, config: Mapping[str, Any]) -> None:
-        self._folder = RunDirectory.create(self.path, overwrite=self.overwrite)
+        self._folder = RunDirectory.again(self.path) if self.resume else RunDirectory.create(self.path, overwrite=self.overwrite)
         self._folder.write(CONFIG, dict(config))
         self._folder.append(METRICS, [])  # there from the start, empty until something is recorded or decided
         self._folder.append(JOURNAL, [])
@@ -55,6 +57,12 @@ class JsonLines(Sink):
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         self.folder.append(JOURNAL, [decision.to_json() for decision in decisions])
+
+    def mark(self) -> Any:
+        return self.folder.marks(METRICS, JOURNAL)
+
+    def rewind(self, mark: Any) -> None:
+        self.folder.cut(mark)
 
     def close(self, summary: Mapping[str, Any]) -> None:
         self.folder.write(SUMMARY, dict(summary))

@@ -28,6 +28,12 @@ class Sink:
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Take decisions of the policies, earliest first."""
 
+    def mark(self) -> Any:
+        """Return how far it is, as JSON, for a checkpoint; None where it can't be cut back."""
+
+    def rewind(self, mark: Any) -> None:
+        """Cut back to where it was at a mark, since a checkpoint was restored."""
+
     def close(self, summary: Mapping[str, Any]) -> None:
         """End the run."""
 

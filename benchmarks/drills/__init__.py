@@ -1,0 +1,1 @@
+"""Drills: what must not be lost when something fails, tried with real processes."""

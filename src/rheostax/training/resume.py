@@ -1,0 +1,126 @@
+"""A run's checkpoints: when to save one, what is in it beside the weights, and how a run goes on from it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rheostax.checkpoint import Checkpoints, Restored
+from rheostax.errors import RunError, StateError, TaskError
+from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
+from rheostax.training.plan import Plan
+
+__all__ = ["RunCheckpoints", "planned"]
+
+FOLDER = "checkpoints"
+SECONDS = 60.0  # between checkpoints, where nothing else is said
+STREAMS = (METRICS, JOURNAL)
+POSITION = {"epochs": int, "done": int, "diverged": bool, "learning_rate": float | dict, "metrics": dict, "best": dict, "warnings": list}
+
+
+def planned(resume: str | os.PathLike[str], seed: int | None, epochs: int | None) -> tuple[int, int]:
+    """Return seed and epochs of a run that is to go on: its own, but for a number of epochs that is given.
+
+    Raises:
+        RunError: If it can't be read.
+        TaskError: If another seed is given.
+    """
+    config = RunDirectory(resume).read(CONFIG)
+    try:
+        old_seed, old_epochs = int(config["seed"]), int(config["epochs"])
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{Path(resume) / CONFIG} doesn't tell seed and epochs: it isn't that of a training run.") from None
+    if seed not in (None, old_seed):
+        raise TaskError(f"seed must be that of the run that is resumed, {old_seed}, got {seed!r}.")
+    return old_seed, old_epochs if epochs is None else epochs
+
+
+class RunCheckpoints:
+    """The checkpoints in a run directory.
+
+    Args:
+        folder: The run directory.
+        every: Updates from one checkpoint to the next, >= 1; None for one in a minute at most, at the end of an epoch.
+
+    Raises:
+        TaskError: If every breaks its rule.
+        MissingExtraError: If it is given, and orbax isn't installed.
+    """
+
+    def __init__(self, folder: RunDirectory, every: int | None) -> None:
+        if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+            raise TaskError(f"checkpoint_every must be a whole number of updates >= 1, got {every!r}.")
+        self.folder, self.every = folder, every
+        self.wanted = every is not None or importlib.util.find_spec("orbax") is not None
+        self._last, self._when = 0, time.monotonic()
+        self._checkpoints: Checkpoints | None = Checkpoints(folder.path / FOLDER) if every else None
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What saves them; made when it is needed, since that imports orbax."""
+        self._checkpoints = self._checkpoints or Checkpoints(self.folder.path / FOLDER)
+        return self._checkpoints
+
+    def due(self, count: int, *, epoch_over: bool) -> bool:
+        """Tell whether it is time for one."""
+        if self.every is not None:
+            return count // self.every > self._last // self.every
+        return self.wanted and epoch_over and time.monotonic() - self._when >= SECONDS
+
+    def save(self, run: Any, seconds: float) -> None:
+        """Save a run, in the background."""
+        position = {name: getattr(run, name) for name in POSITION}
+        position |= {"seconds": seconds, "streams": self.folder.marks(*STREAMS)}
+        self.checkpoints.save(count=run.count, model=run.model, optimizer=run.optimizer, data=position)
+        self._last, self._when = run.count, time.monotonic()
+
+    def finish(self, run: Any, seconds: float, *, interrupted: bool) -> None:
+        """Save the end of a run that was stopped, or has checkpoints already, and wait until it is written."""
+        if self._checkpoints is not None or (self.wanted and interrupted):
+            if self._last != run.count:
+                self.save(run, seconds)
+            self.checkpoints.close()
+
+    def restore(self, run: Any, keep: str) -> tuple[Restored | None, float]:
+        """Bring a run back to its newest checkpoint, or, if it was killed before the first, to its beginning.
+
+        Returns:
+            What `Checkpoints.restore` returned, or None, and how many seconds the run has gone on already.
+
+        Raises:
+            RunError: If the run is over and has no checkpoint, or its files don't fit the checkpoint.
+            StateError: If the checkpoint can't be restored.
+        """
+        _require_same_run(self.folder, run.plan)
+        counts = self.checkpoints.counts
+        if not counts and (self.folder.path / SUMMARY).is_file():
+            raise RunError(f"{self.folder.path} is over, and has no checkpoint to go on from.")
+        restored, position = None, {}
+        if counts:
+            restored = self.checkpoints.restore(model=run.model, optimizer=run.optimizer, keep=keep)
+            position = _checked(restored.data)
+            run.count = self._last = restored.count
+            vars(run).update({name: position[name] for name in POSITION})
+        self.folder = RunDirectory.again(self.folder.path)
+        self.folder.cut(position.get("streams", dict.fromkeys(STREAMS, 0)))
+        return restored, position.get("seconds", 0.0)
+
+
+def _checked(position: Any) -> dict[str, Any]:
+    fields: Mapping[str, Any] = POSITION | {"seconds": float, "streams": dict}
+    wrong = not isinstance(position, dict) or any(not isinstance(position.get(name), kind) for name, kind in fields.items())
+    if wrong or set(position["streams"]) != set(STREAMS):
+        raise StateError("The checkpoint doesn't tell where the run was; it isn't one of a training run, or is damaged.")
+    return dict(position)
+
+
+def _require_same_run(folder: RunDirectory, plan: Plan) -> None:
+    """Refuse to go on with another task or other batches."""
+    config = folder.read(CONFIG)
+    for name, value in (("task", plan.task.name), ("updates_per_epoch", plan.updates_per_epoch)):
+        if config.get(name) != value:
+            raise RunError(f"{folder.path} is a run with {name} {config.get(name)!r}, this one has {value!r}; it can't go on there.")
