@@ -13,7 +13,16 @@ from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learn
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
-from rheostax.errors import ArgumentError, ExpressionError, GroupError, RheostaxError, RheostaxWarning, StateError, UnknownMetricError
+from rheostax.errors import (
+    ArgumentError,
+    DisagreementError,
+    ExpressionError,
+    GroupError,
+    RheostaxError,
+    RheostaxWarning,
+    StateError,
+    UnknownMetricError,
+)
 from rheostax.expressions import parse
 from rheostax.extend import extend
 from rheostax.finder import find_learning_rate
@@ -76,6 +85,7 @@ __all__ = [
     "Cosine",
     "CosineRestarts",
     "Cyclic",
+    "DisagreementError",
     "Duration",
     "Exponential",
     "ExpressionError",
@@ -151,7 +161,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `rx.compat` and `rx.forecast` when they are used for the first time."""
-    if name in ("compat", "forecast"):
+    """Import `rx.compat`, `rx.forecast` and `rx.parallel` when they are used for the first time."""
+    if name in ("compat", "forecast", "parallel"):
         return importlib.import_module(f"rheostax.{name}")
     raise AttributeError(f"module 'rheostax' has no attribute {name!r}")
