@@ -83,7 +83,7 @@ def place(tree: Any, mesh: Mesh, *, fully_sharded: bool = False) -> Any:
             parameter, so they come to lie where it does.
 
     Returns:
-        The same tree of global `jax.Array`. An array that is global already stays where it is.
+        The same tree of global `jax.Array`. An array that lies on this mesh already stays as it is.
 
     Raises:
         DisagreementError: On all processes, if they begin with different values; names the array.
@@ -94,11 +94,7 @@ def place(tree: Any, mesh: Mesh, *, fully_sharded: bool = False) -> Any:
     PartitionSpec(None, 'data')
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(tree)
-    local = {
-        jax.tree_util.keystr(path): _plain(leaf)
-        for path, leaf in leaves
-        if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable
-    }
+    local = {jax.tree_util.keystr(path): _plain(leaf) for path, leaf in leaves if not _is_placed(leaf, mesh)}
     if several():
         _require_same_start(local)
     placed = []
@@ -115,6 +111,10 @@ def _require_same_start(arrays: dict[str, np.ndarray]) -> None:
     names, sums = list(arrays), [zlib.crc32(array.tobytes()) >> 1 for array in arrays.values()]
     if sums:
         require_same(sums, lambda i: f"The processes begin with different values of {names[i]}: give all of them the same seed and data.")
+
+
+def _is_placed(leaf: Any, mesh: Mesh) -> bool:
+    return isinstance(leaf, jax.Array) and isinstance(leaf.sharding, NamedSharding) and leaf.sharding.mesh == mesh
 
 
 def _is_key(leaf: Any) -> bool:

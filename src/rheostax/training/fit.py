@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from rheostax._control_state import ControlState, monitored
 from rheostax._words import plain
@@ -25,6 +26,7 @@ from rheostax.training.data import Data
 from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
 from rheostax.training.protocol import first_batch, reported_metrics, require_data, require_metrics, require_model
+from rheostax.training.spread import Spread
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
 from rheostax.training.stop import floor_reached, stop_asked_for
 from rheostax.training.task import Task
@@ -42,6 +44,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     watcher: Watcher | None = None,
+    mesh: Mesh | None = None,
+    fully_sharded: bool = False,
 ) -> Result:
     """Train a task until its rate reaches its floor or the epochs are over.
 
@@ -55,6 +59,9 @@ def fit(
         out: Folder for the run's files; None for none.
         overwrite: Whether a run in that folder may be replaced.
         watcher: Hears what happens.
+        mesh: Devices to train on, each on its part of every batch, as `rx.parallel.data_mesh` returns them: all processes of
+            `rx.parallel.initialize` call `fit` alike, and the first one writes the files. None: one device.
+        fully_sharded: Whether parameters and the optimizer's state are divided among the devices of the mesh, too.
 
     Returns:
         How it ended, with the trained model.
@@ -62,7 +69,9 @@ def fit(
     Raises:
         TaskError: If an argument or the task breaks its rule.
         RunError: If the folder can't be made.
+        DisagreementError: On all processes, if they begin differently, or their rates come to differ.
     """
+    spread = Spread(mesh, fully_sharded=fully_sharded)
     length = task.epochs if epochs is None else epochs
     for name, value, low in (("seed", seed, 0), ("epochs", length, 1)):
         if not isinstance(value, int) or value < low:
@@ -72,9 +81,10 @@ def fit(
     updates = {"total_steps": length * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
     rate = resolve(task.learning_rate(data.batches_per_epoch, length), **updates, batch_size=getattr(data, "batch_size", None))
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
-    run = _Run(plan, data, watcher or Watcher())
+    run = _Run(plan, data, watcher or Watcher(), spread)
     with graceful_interrupt() as interrupt:
-        folder = None if out is None else RunDirectory.create(out, overwrite=overwrite)  # only now: nothing was wrong
+        # Only now: nothing was wrong.
+        folder = None if out is None else spread.once(lambda: RunDirectory.create(out, overwrite=overwrite))
         with run.watcher:
             return run.go(folder, interrupt)
 
@@ -84,19 +94,20 @@ class _Run:
 
     folder: RunDirectory | None = None
 
-    def __init__(self, plan: Plan, data: Data, watcher: Watcher) -> None:
-        self.plan, self.data, self.watcher = plan, data, watcher
+    def __init__(self, plan: Plan, data: Data, watcher: Watcher, spread: Spread) -> None:
+        self.plan, self.data, self.watcher, self.spread = plan, data, watcher, spread
         self.model = plan.task.model(nnx.Rngs(plan.seed))
         require_model(self.model)
-        self.model.eval()
-        self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model))
+        spread.model(self.model).eval()
+        self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model), spread.validation)
         first_batch(data.train(0, plan.seed), f"data.train(0, {plan.seed})")
         require_metrics(plan, reported_metrics(plan.task, self.model, first_batch(data.validation(), "data.validation()")))
         self.model.train()
         # A run has a fixed number of batches: its decay ends with them, whatever is skipped.
         tx = control(plan.task.optimizer, plan.learning_rate, on_nonfinite="skip", on_skip="advance", **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
-        self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
+        shardings = spread.rest((self.model, self.optimizer))
+        self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)), shardings)
         self.groups = group_names(plan.learning_rate)
         self.failed = False
         self.count = self.epochs = 0
@@ -126,7 +137,8 @@ class _Run:
         for chunk in chunks(batches, self.plan.updates_per_epoch, self.plan.task.updates_per_dispatch):
             losses = self._dispatch(chunk)
             diverged &= not np.isfinite(losses).any()
-            if interrupt.requested:
+            if self.spread.any(interrupt.requested):
+                interrupt.requested = True
                 return "interrupted"
         if self.count == before:
             raise TaskError(f"data.train({self.epochs}, {self.plan.seed}) yields no batch; it must return a new iterator each time.")
@@ -140,7 +152,7 @@ class _Run:
     def _dispatch(self, batches: Any) -> np.ndarray:
         """Make the updates of one chunk, tell what they left, and return their losses."""
         before, began = jax.device_get(self._control()), self._seconds()
-        state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), batches)
+        state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), self.spread.batches(batches))
         nnx.update((self.model, self.optimizer), state)
         trace: Trace = jax.device_get(device_trace)
         done = np.linspace(began, self._seconds(), len(trace.learning_rate) + 1)[1:]  # when each was; only the last one's time is known
@@ -153,6 +165,7 @@ class _Run:
         self.count += len(records)
         self.learning_rate = records[-1]["learning_rate"]
         self._write(METRICS, records)
+        self.spread.check(self.optimizer)
         self.watcher.updated(self.count, {name: records[-1][name] for name in trace.metrics}, self.learning_rate)
         self._decide(decisions_of(before, trace.floats, trace.ints))
         return np.asarray(trace.metrics["loss"])
