@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness bench lint docs clean
+.PHONY: help train test browser-test parity mutation exactness bench drills lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -16,6 +16,7 @@ help:
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
 	@echo "make bench   time and memory beside plain flax and optax"
+	@echo "make drills  faults on purpose, such as the loss of a training process, and what becomes of the run"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
 	@echo "Choose the interpreter with PYTHON=python3.13 VENV=.venv-3.13"
@@ -66,6 +67,9 @@ mutation: $(MUTATION_READY)
 
 exactness: $(READY)
 	$(BIN)/python -m benchmarks.exactness $(ARGS)
+
+drills: $(READY)
+	$(BIN)/python -m benchmarks.drills $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -27,14 +27,12 @@ def environment(devices: int = 1) -> dict[str, str]:
     return os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def start(module: str, processes: int, *arguments: Any, devices: int = 1, folder: Path | None = None) -> list[subprocess.Popen[str]]:
-    """Start `python -m module ADDRESS PROCESSES PROCESS arguments...` once per process."""
+def start(module: str, processes: int, *arguments: Any, devices: int = 1, each: Any = None) -> list[subprocess.Popen[str]]:
+    """Start `python -m module ADDRESS PROCESSES PROCESS arguments...` once per process; `each` gives every one its own arguments."""
     address, env = f"127.0.0.1:{free_port()}", environment(devices)
-    commands = [[sys.executable, "-m", module, address, str(processes), str(i), *map(str, arguments)] for i in range(processes)]
-    return [
-        subprocess.Popen(command, env=env, cwd=folder or ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for command in commands
-    ]
+    own = each or [arguments] * processes
+    commands = [[sys.executable, "-m", module, address, str(processes), str(i), *map(str, own[i])] for i in range(processes)]
+    return [subprocess.Popen(one, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for one in commands]
 
 
 def finish(processes: list[subprocess.Popen[str]], timeout: float = 180) -> list[tuple[int, str, str]]:

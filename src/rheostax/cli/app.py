@@ -57,6 +57,11 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of initialization, dropout and data order.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-DATE-TIME by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Train with the other processes of this cluster, on all devices.")] = False,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0; found out under SLURM and the like.")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
+    process: Annotated[int | None, typer.Option(help="Which one this is: 0, 1, ...")] = None,
+    fully_sharded: Annotated[bool, typer.Option("--fully-sharded", help="Divide parameters and optimizer among the devices.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
 ) -> None:
@@ -65,11 +70,12 @@ def train(
     Leaves a run directory: config.json, metrics.jsonl, journal.jsonl (every decision and why), run.png, summary.json.
     Ctrl-C ends the run cleanly.
     """
-    from rheostax.cli.train import run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+    from rheostax.cli.train import Cluster, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
+    cluster = Cluster(distributed, coordinator, processes, process, fully_sharded)
     folder = out or Path("runs") / f"{task.replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
-    result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json)
-    if as_json:
+    result = run(task, epochs=epochs, seed=seed, out=folder, overwrite=overwrite, silent=quiet or as_json, cluster=cluster)
+    if as_json and cluster.speaks:
         typer.echo(_json(result))
     if result["interrupted"] or result["failed"]:
         sys.exit(130 if result["interrupted"] else 1)

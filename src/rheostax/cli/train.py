@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from rheostax import parallel
 from rheostax._extras import load
 from rheostax._words import counted, say
+from rheostax.errors import ArgumentError
 from rheostax.plot.run import plot_run, save_figure
 from rheostax.record.journal import Decision, Rates
 from rheostax.record.run_directory import JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
 from rheostax.training import Plan, Result, Watcher, fit, load_task
 
-__all__ = ["run"]
+__all__ = ["Cluster", "run"]
 
 
-def run(task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """With which other processes to train, as the command line says it."""
+
+    distributed: bool = False
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    fully_sharded: bool = False
+
+    def start(self) -> dict[str, Any]:
+        """Meet the others; return how to train with them."""
+        if not self.distributed:
+            if self != Cluster():
+                raise ArgumentError("--coordinator, --processes, --process and --fully-sharded are for --distributed; give it too.")
+            return {}
+        parallel.initialize(self.coordinator, self.processes, self.process)
+        return {"mesh": parallel.data_mesh(), "fully_sharded": self.fully_sharded}
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return not self.distributed or jax.process_index() == 0
+
+
+ALONE = Cluster()
+
+
+def run(
+    task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool, cluster: Cluster = ALONE
+) -> dict[str, Any]:
     """Train, draw the picture, and return the summary as it is in the run directory."""
     load("matplotlib", extra="train")  # said before the training, not after it
+    where = cluster.start()  # before anything computes
     chosen = load_task(task)
-    result = fit(chosen, epochs=epochs, seed=seed, out=out, overwrite=overwrite, watcher=Bar(silent=silent))
+    watcher = Bar(silent=silent) if cluster.speaks else Mute()
+    with _library_output_to_stderr() if cluster.distributed else contextlib.nullcontext():
+        result = fit(chosen, epochs=epochs, seed=seed, out=out, overwrite=overwrite, watcher=watcher, **where)
+    if not cluster.speaks:
+        return result.to_json()
     folder = RunDirectory(out)
     title = f"{chosen.name}, seed {seed}: {result.reason}"
     figure = plot_run(folder.read_lines(METRICS), folder.read_lines(JOURNAL), goal=chosen.goal[0], title=title)
@@ -28,6 +71,26 @@ def run(task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool,
     if not silent:
         sys.stderr.write(f"See {picture}\n")
     return dict(folder.read(SUMMARY))
+
+
+@contextlib.contextmanager
+def _library_output_to_stderr() -> Iterator[None]:
+    """Keep standard output for the result: JAX's collectives write there that they have connected."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+class Mute(Watcher):
+    """Says nothing; the first process does."""
+
+    def warned(self, text: str) -> None:
+        """Leave it to the first process."""
 
 
 class Bar(Watcher):

@@ -80,7 +80,7 @@ def fit(
     require_data(data)
     updates = {"total_steps": length * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
     rate = resolve(task.learning_rate(data.batches_per_epoch, length), **updates, batch_size=getattr(data, "batch_size", None))
-    plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
+    plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out), *spread.size)
     run = _Run(plan, data, watcher or Watcher(), spread)
     with graceful_interrupt() as interrupt:
         # Only now: nothing was wrong.

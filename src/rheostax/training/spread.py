@@ -39,6 +39,11 @@ class Spread:
         self.mesh, self.fully_sharded = mesh, fully_sharded
         self.first = mesh is None or jax.process_index() == 0  # writes the run directory, and speaks
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many devices and processes."""
+        return (1, 1) if self.mesh is None else (self.mesh.size, jax.process_count())
+
     def model(self, model: Any) -> Any:
         """Lay a model out; the optimizer's state, which is made of its parameters, then lies as they do."""
         if self.mesh is not None:
