@@ -22,7 +22,7 @@ import rheostax as rx
 from rheostax import parallel
 
 BATCH, HELD_OUT, HIDDEN = 24, 100, 16
-RATE = rx.Warmup(steps=20) * 3e-2 * rx.ReduceOnPlateau(monitor="val_loss", patience=2, factor=0.5, rtol=0.01)
+RATE = rx.Warmup(steps=20) * 3e-2 * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.5, rtol=0.01)
 TX = rx.control(optax.adam, RATE)
 
 

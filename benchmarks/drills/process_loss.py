@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks._report import Row, Target, Topic
 from tests.parallel.launch import finish, start
 
-WORKER, EPOCHS, HEARTBEAT, GRACE = "benchmarks.drills._worker", 12, 5, 10
+WORKER, EPOCHS, HEARTBEAT, GRACE, PATIENCE = "benchmarks.drills._worker", 8, 5, 10, 600  # the last three in seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Loss:
 
 LOSSES = (
     Loss(4, 3, 5, 2),
-    Loss(2, 0, 7, 4),
+    Loss(2, 0, 6, 4),
     Loss(2, 1, 4, 1),
     Loss(4, 0, 3, 4),
     Loss(4, 1, 6, 1, "failed"),
@@ -107,7 +107,7 @@ def _started(folder: Path, loss: Loss, fail_at: int) -> list[subprocess.Popen[st
 
 def _go(folder: Path, processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for code, out, err in finish(start(WORKER, processes, folder, EPOCHS, HEARTBEAT)):
+    for code, out, err in finish(start(WORKER, processes, folder, EPOCHS, HEARTBEAT), timeout=PATIENCE):
         if code:
             raise AssertionError(f"a training process ended with {code}:\n{out}\n{err}")
 

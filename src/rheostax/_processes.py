@@ -72,9 +72,7 @@ def all_reduce(function: Callable[..., Any], *own: Any) -> Any:
     device = mesh.local_devices[0]
     spread = NamedSharding(mesh, P(_AXIS))
     rows = [np.asarray(array)[None] for array in own]
-    shared = [
-        jax.make_array_from_single_device_arrays((mesh.size, *row.shape[1:]), spread, [jax.device_put(row, device)]) for row in rows
-    ]
+    shared = [jax.make_array_from_single_device_arrays((mesh.size, *row.shape[1:]), spread, [jax.device_put(row, device)]) for row in rows]
     return jax.tree.map(lambda array: np.asarray(array.addressable_data(0)), _compiled(function)(*shared))
 
 

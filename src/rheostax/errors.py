@@ -4,7 +4,16 @@ Everything here derives from `RheostaxError`, so that a program (the command lin
 deserves one clear line, from a bug, which deserves its stack trace.
 """
 
-__all__ = ["ArgumentError", "DisagreementError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"]
+__all__ = [
+    "ArgumentError",
+    "DisagreementError",
+    "ExpressionError",
+    "GroupError",
+    "RheostaxError",
+    "RheostaxWarning",
+    "StateError",
+    "UnknownMetricError",
+]
 
 
 class RheostaxError(Exception):

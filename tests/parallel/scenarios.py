@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 import rheostax as rx
 from rheostax import parallel
+from rheostax.training.spread import Spread
 
 RATE = 0.1 * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.5)
 TX = rx.control(optax.sgd, RATE)
@@ -205,10 +206,22 @@ def different_beginnings(own, count):
 
 
 @scenario
+def first_process_fails(own, count):
+    """What the first process can't do, none of them does; a flag that one has is seen by all."""
+
+    def fail():
+        raise rx.ArgumentError("there is no room")
+
+    spread = Spread(parallel.data_mesh())
+    done = [spread.once(lambda: "done"), spread.any(own == 1), spread.any(False)]
+    return {"says": outcome(spread.once, fail), "done": done}
+
+
+@scenario
 def each_for_itself(own, count):
     with parallel.independent():
         state = TX.init(PARAMS)
-        for k in range(3 + own):
+        for _ in range(3 + own):
             state = rx.observe(state, val_loss=1.0)
         return {"value": float(parallel.reduce_metrics({"a": own})["a"])}
 

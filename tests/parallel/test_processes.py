@@ -126,6 +126,13 @@ def test_different_beginnings_are_an_error_on_all(found):
     assert got["key"] == "P()"
 
 
+def test_what_the_first_process_can_not_do_stops_all(found):
+    first, *rest = [one["first_process_fails"] for one in found]
+    assert first == {"says": "ArgumentError: there is no room", "done": ["done", True, False]}
+    assert {one["says"] for one in rest} == {"TaskError: Process 0 can't begin, and says why; so the others don't either."}
+    assert [one["done"] for one in rest] == [[None, True, False]] * len(rest)
+
+
 def test_processes_can_go_their_own_ways(found):
     assert [one["each_for_itself"]["value"] for one in found] == list(range(len(found)))
 

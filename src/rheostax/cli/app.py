@@ -57,7 +57,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of initialization, dropout and data order.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run directory; runs/TASK-DATE-TIME by default.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
-    distributed: Annotated[bool, typer.Option("--distributed", help="Train with the other processes of this cluster, on all devices.")] = False,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Train together with the other processes of a cluster.")] = False,
     coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0; found out under SLURM and the like.")] = None,
     processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
     process: Annotated[int | None, typer.Option(help="Which one this is: 0, 1, ...")] = None,

@@ -52,9 +52,7 @@ class Cluster:
 ALONE = Cluster()
 
 
-def run(
-    task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool, cluster: Cluster = ALONE
-) -> dict[str, Any]:
+def run(task: str, *, epochs: int | None, seed: int, out: Path, overwrite: bool, silent: bool, cluster: Cluster = ALONE) -> dict[str, Any]:
     """Train, draw the picture, and return the summary as it is in the run directory."""
     load("matplotlib", extra="train")  # said before the training, not after it
     where = cluster.start()  # before anything computes

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,8 +22,8 @@ from jax.sharding import PartitionSpec as P
 
 from rheostax import _check
 from rheostax._control_state import ControlState
-from rheostax._processes import fingerprint, one_device_each, several
 from rheostax._packing import Layout
+from rheostax._processes import fingerprint, one_device_each, several
 from rheostax._words import plain, say
 from rheostax.errors import DisagreementError, StateError
 from rheostax.state import controls, opt_state
@@ -79,10 +81,10 @@ class Agreement:
             DisagreementError: On all processes, if the last comparison found that they differ.
             StateError: If there is no control in it, or it is a batch of states.
         """
+        self._calls += 1
         if self._pending is not None:
             pending, self._pending = self._pending, None
             _judge(pending)
-        self._calls += 1
         if self._calls % self.every == 0:
             self._pending = _compare(x)
 
@@ -131,7 +133,7 @@ def _mesh_of(vector: jax.Array) -> Mesh:
     """Return the devices whose copies are compared: those that hold the array, or one of each process where each has its own array."""
     if several() and vector.is_fully_addressable:
         return one_device_each()
-    return _flat(tuple(sorted(vector.sharding.device_set, key=lambda device: device.id)))
+    return _flat(tuple(sorted(vector.sharding.device_set, key=operator.attrgetter("id"))))
 
 
 @functools.cache
@@ -205,7 +207,7 @@ def _tell(comparison: Comparison, rows: np.ndarray) -> str:
     groups = sorted(alike.values(), key=len)
     held = "; ".join(f"{_who([devices[i] for i in places], devices)} {_rates(comparison, rows[places[0]])}" for places in groups)
     different = np.flatnonzero((rows != rows[0]).any(0))
-    names = [name for name, _ in _words(comparison.states)]
+    names = _names(comparison.states)
     fields = list(dict.fromkeys(names[i] for i in different))
     shown = ", ".join(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
     return f"The learning rate is not the same everywhere: {held}. They differ in {shown}. {ADVICE}"
@@ -221,14 +223,14 @@ def _who(own: Sequence[Any], everyone: Sequence[Any]) -> str:
     return f"{'devices' if thing == 'device' else 'processes'} {listed} have"
 
 
-def _words(states: dict[str, ControlState]) -> list[tuple[str, str]]:
-    """Return the field and kind of every word, in the order in which they lie."""
-    found = []
+def _names(states: dict[str, ControlState]) -> list[str]:
+    """Return the field of every word, in the order in which they lie."""
+    found: list[str] = []
     for name, state in states.items():
         prefix = f"{name}: " if name else ""
         for kind in ("f", "i"):
             for field, (own, _, shape) in zip(state.layout.names(), state.layout.slots, strict=True):
-                found += [(prefix + field, kind)] * int(np.prod(shape)) if own == kind else []
+                found += [prefix + field] * math.prod(shape) if own == kind else []
     return found
 
 

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -78,9 +79,8 @@ def place(tree: Any, mesh: Mesh, *, fully_sharded: bool = False) -> Any:
     Args:
         tree: A pytree of arrays, such as `nnx.state((model, optimizer))`; every process holds the whole of it.
         mesh: As `data_mesh` returns it.
-        fully_sharded: Divide each array along its longest axis that divides evenly, in place of a copy on every device; small arrays
-            (fewer elements than devices, or vectors of fewer than 1,024) are copied. An optimizer's moments have the shape of their
-            parameter, so they come to lie where it does.
+        fully_sharded: Divide each array along its longest axis that divides evenly, in place of a copy on every device. An optimizer's
+            moments, made of parameters that lie somewhere, lie there too.
 
     Returns:
         The same tree of global `jax.Array`. An array that lies on this mesh already stays as it is.
@@ -118,7 +118,7 @@ def _is_placed(leaf: Any, mesh: Mesh) -> bool:
 
 
 def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _plain(leaf: Any) -> np.ndarray:
@@ -134,9 +134,8 @@ def _placed(leaf: Any, value: np.ndarray, mesh: Mesh, fully_sharded: bool) -> ja
 
 def _spec(shape: tuple[int, ...], devices: int) -> P:
     """Return the spec that divides the longest axis that can be divided; later axes win where they are as long."""
-    size = int(np.prod(shape))
     fitting = [axis for axis, length in enumerate(shape) if length % devices == 0 and length > 0]
-    if not fitting or (len(shape) < 2 and size < 1024):
+    if not fitting:
         return P()
     longest = max(fitting, key=lambda axis: (shape[axis], axis))
     return P(*[None] * longest, AXIS)

@@ -18,9 +18,7 @@ __all__ = ["reduce_metrics"]
 Axis = str | Sequence[str]
 
 
-def reduce_metrics(
-    metrics: Mapping[str, Any], how: str = "mean", *, weight: Any = 1.0, axis: Axis | None = None
-) -> dict[str, Any]:
+def reduce_metrics(metrics: Mapping[str, Any], how: str = "mean", *, weight: Any = 1.0, axis: Axis | None = None) -> dict[str, Any]:
     """Return metrics that are the same on all processes, or on all devices of an axis.
 
     The mean is sum_i w_i x_i / sum_i w_i over the processes i, computed in float32 and never outside of [min_i x_i, max_i x_i]: equal
@@ -68,14 +66,9 @@ def _along(axis: Axis, how: str, value: jax.Array, weight: jax.Array) -> jax.Arr
     names: Any = axis if isinstance(axis, str) else tuple(axis)
     there = weight > 0
     if how == "mean":
-        total = jax.lax.psum(jnp.broadcast_to(weight, value.shape) + 0 * _no_number(value), names)
+        total = jax.lax.psum(weight, names)
         return jax.lax.psum(jnp.where(there, value * (weight / total), 0.0), names)
     sign = 1.0 if how == "max" else -1.0
     unknown = jax.lax.psum((there & jnp.isnan(value)).astype(jnp.float32), names)
     best = sign * jax.lax.pmax(jnp.where(there & ~jnp.isnan(value), sign * value, -jnp.inf), names)
     return jnp.where(unknown > 0, jnp.nan, best)
-
-
-def _no_number(value: jax.Array) -> jax.Array:
-    """Return 0 that varies along the axes that the value does."""
-    return jnp.where(jnp.isfinite(value), 0 * value, 0.0)
