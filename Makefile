@@ -69,7 +69,7 @@ exactness: $(READY)
 	$(BIN)/python -m benchmarks.exactness $(ARGS)
 
 drills: $(READY)
-	$(BIN)/python -m benchmarks.drills $(ARGS)
+	$(BIN)/python -m benchmarks.drills.process_loss $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -9,7 +9,7 @@ from tests.parallel.launch import results
 
 
 def run(quick: bool = False) -> Topic:
-    updates, rounds = 100, 2 if quick else 40
+    updates, rounds = 100, 2 if quick else 15
     of_first = results("benchmarks._agreement_worker", 2, updates, rounds)[0]
     seconds = {name: np.array(sample) for name, sample in of_first.items()}
     judged = [name for name in seconds if name.startswith("Agreement")]

@@ -1,4 +1,6 @@
-"""Kill one of several training processes, see how long the others last, and go on with another number of processes.
+"""`python -m benchmarks.drills.process_loss`: lose one of several training processes.
+
+Kill it, or let it fail, see how long the others last, and go on with another number of processes.
 
 What has to come out: none of the others ends well or hangs (they end within the heartbeat timeout and a little more), and the run that
 goes on from the last save has, update by update, the rates of a run that nothing happened to.
@@ -6,20 +8,23 @@ goes on from the last save has, update by update, the rates of a run that nothin
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks._report import Row, Target, Topic
+from benchmarks._machine import machine
+from benchmarks._report import Row, Target, Topic, show, summary
 from tests.parallel.launch import finish, start
 
-WORKER, EPOCHS, HEARTBEAT, GRACE, PATIENCE = "benchmarks.drills._worker", 8, 5, 10, 600  # the last three in seconds
+WORKER, EPOCHS, HEARTBEAT, GRACE, PATIENCE = "benchmarks.drills._lost_process", 8, 5, 10, 600  # the last three in seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,3 +132,18 @@ def history(folder: Path) -> list[float]:
     for file in files:
         epochs |= {record["epoch"]: record["rates"] for record in map(json.loads, file.read_text().splitlines())}
     return [rate for epoch in sorted(epochs) for rate in epochs[epoch]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.drills.process_loss", description="Lose training processes, and go on.")
+    parser.add_argument("--quick", action="store_true", help="one loss in place of six")
+    begin, where = time.perf_counter(), machine()
+    topic = run(quick=parser.parse_args(arguments).quick)
+    show(topic)
+    print(summary({"process-loss": topic}))
+    print(", ".join(f"{key} {value}" for key, value in where.items()), f"({time.perf_counter() - begin:.0f} s)")
+    return 0 if all(row.met for row in topic.rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """What each process of the process-loss drill does: train on real data, save after every epoch, go on where the last save was.
 
-`python -m benchmarks.drills._worker ADDRESS PROCESSES PROCESS FOLDER EPOCHS HEARTBEAT [FAIL_AT]`. Each process validates on its own
+`python -m benchmarks.drills._lost_process ADDRESS PROCESSES PROCESS FOLDER EPOCHS HEARTBEAT [FAIL_AT]`. Each process validates on its own
 part of the held-out patients, so that what they hear differs until it is reduced. Process 0 writes the rate of every update.
 """
 
