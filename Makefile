@@ -15,8 +15,8 @@ help:
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
-	@echo "make drills  kill a training 50 times, resume it, and compare with one that nobody disturbed (minutes)"
 	@echo "make bench   time and memory beside plain flax and optax"
+	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
 	@echo "Choose the interpreter with PYTHON=python3.13 VENV=.venv-3.13"
@@ -70,6 +70,7 @@ exactness: $(READY)
 
 drills: $(READY)
 	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
+	$(BIN)/python -m benchmarks.drills.process_loss
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

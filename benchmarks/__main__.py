@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import compile_time, import_time, memory, race, recording, replay, scanned_loop, traces, update_jax, update_nnx
+from benchmarks import agreement, compile_time, import_time, memory, race, recording, replay, scanned_loop, traces, update_jax, update_nnx
 from benchmarks._machine import machine
 from benchmarks._report import show, summary
 
@@ -22,6 +22,7 @@ TOPICS = {
     "memory": memory,
     "replay": replay,
     "race": race,
+    "agreement": agreement,
 }
 
 

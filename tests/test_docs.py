@@ -14,6 +14,7 @@ import rheostax.compat.timm
 import rheostax.compat.torch
 import rheostax.expressions
 import rheostax.finder
+import rheostax.parallel
 import rheostax.plot
 import rheostax.record
 import rheostax.report
@@ -30,6 +31,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/ap
         rheostax.expressions,
         sys.modules["rheostax.preview"],  # whose name in the package is the function's
         rheostax.finder,
+        rheostax.parallel,
         rheostax.training,
         rheostax.record,
         rheostax.report,

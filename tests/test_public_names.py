@@ -29,7 +29,8 @@ NAMES = {
     "recipes": ["recipes"],
     "text": ["parse"],
     "drop-in": ["ReduceLROnPlateauState", "reduce_on_plateau"],
-    "errors": ["ArgumentError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"],
+    "errors": ["ArgumentError", "DisagreementError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning"],
+    "more errors": ["StateError", "UnknownMetricError"],
     "version": ["__version__"],
 }
 

@@ -1,1 +1,1 @@
-"""Drills: what must not be lost when something fails, tried with real processes."""
+"""Drills: what must not be lost when something fails, tried with real processes. `make drills` runs them all."""

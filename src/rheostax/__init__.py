@@ -14,7 +14,16 @@ from rheostax.checkpoint import Checkpoints
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
-from rheostax.errors import ArgumentError, ExpressionError, GroupError, RheostaxError, RheostaxWarning, StateError, UnknownMetricError
+from rheostax.errors import (
+    ArgumentError,
+    DisagreementError,
+    ExpressionError,
+    GroupError,
+    RheostaxError,
+    RheostaxWarning,
+    StateError,
+    UnknownMetricError,
+)
 from rheostax.expressions import parse
 from rheostax.extend import extend
 from rheostax.finder import find_learning_rate
@@ -78,6 +87,7 @@ __all__ = [
     "Cosine",
     "CosineRestarts",
     "Cyclic",
+    "DisagreementError",
     "Duration",
     "Exponential",
     "ExpressionError",
@@ -153,7 +163,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `rx.compat` and `rx.forecast` when they are used for the first time."""
-    if name in ("compat", "forecast"):
+    """Import `rx.compat`, `rx.forecast` and `rx.parallel` when they are used for the first time."""
+    if name in ("compat", "forecast", "parallel"):
         return importlib.import_module(f"rheostax.{name}")
     raise AttributeError(f"module 'rheostax' has no attribute {name!r}")

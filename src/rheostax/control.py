@@ -13,6 +13,7 @@ import optax
 from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState, as_metrics
 from rheostax._counter import increment
+from rheostax._processes import agreed
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
 from rheostax._settings import Settings, table
 from rheostax._skipping import all_finite, asked_to_skip, make_or_skip
@@ -37,6 +38,7 @@ def control(
     At update k (k = 0, 1, ...) the metrics passed to `update` are observed first, then the rate is evaluated at count k,
     once, as a float32 scalar (per group), and handed to the optimizer as its `learning_rate`. Nothing else of the
     optimizer is touched: the other hyperparameters stay the Python values given here, whatever dtype the parameters have.
+    On several processes, outside `jax.jit`, the metrics are averaged over them first, as in `rx.observe`.
     Updates come in the dtype of gradients and parameters (the wider of the two), multiplied in float32; the optimizer's
     state keeps the dtypes that `init` gave it.
 
@@ -97,7 +99,8 @@ def control(
 
     def update(updates: Any, state: ControlState, params: Any = None, **extra: Any) -> tuple[Any, ControlState]:
         before = state.body
-        observed = before.rate.observe(before.observed, before.count, as_metrics(extra, state.monitored))
+        metrics = agreed(as_metrics(extra, state.monitored), state.monitored, state.floats)
+        observed = before.rate.observe(before.observed, before.count, metrics)
         current, body = before._replace(observed=observed).effective(state.learning_rate)
         made = asked_to_skip(before.rate, before.observed, observed)
         made = None if made is None else ~made

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from rheostax._control_state import as_metrics
+from rheostax._processes import agreed
 from rheostax._twofloat import TwoFloat
 from rheostax.policies.reduce_on_plateau import PlateauState, ReduceOnPlateau
 
@@ -101,7 +102,8 @@ def reduce_on_plateau(
     def update(updates: Any, state: Any, params: Any = None, *, value: Any = None, **extra: Any) -> tuple[Any, Any]:
         del params, extra
         observed = policy.init()._replace(own=unpack(state), nonfinite=jnp.int32(getattr(state, "nonfinite_count", 0)))
-        seen = policy.observe(observed, jnp.int32(0), as_metrics({"value": value}, ("value",)))
+        metrics = agreed(as_metrics({"value": value}, ("value",)), ("value",), state.scale)
+        seen = policy.observe(observed, jnp.int32(0), metrics)
         new = pack(seen.own, seen.nonfinite)
         return jax.tree.map(lambda leaf: _scale(leaf, seen.own.scale.high), updates), new
 

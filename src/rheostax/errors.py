@@ -4,7 +4,16 @@ Everything here derives from `RheostaxError`, so that a program (the command lin
 deserves one clear line, from a bug, which deserves its stack trace.
 """
 
-__all__ = ["ArgumentError", "ExpressionError", "GroupError", "RheostaxError", "RheostaxWarning", "StateError", "UnknownMetricError"]
+__all__ = [
+    "ArgumentError",
+    "DisagreementError",
+    "ExpressionError",
+    "GroupError",
+    "RheostaxError",
+    "RheostaxWarning",
+    "StateError",
+    "UnknownMetricError",
+]
 
 
 class RheostaxError(Exception):
@@ -50,6 +59,10 @@ class GroupError(RheostaxError, ValueError):
 
 class StateError(RheostaxError, ValueError):
     """Report a state that does not hold what was asked of it."""
+
+
+class DisagreementError(RheostaxError):
+    """Report, on all processes, that they don't hold the same learning rate, or weren't told the same."""
 
 
 class TaskError(RheostaxError):

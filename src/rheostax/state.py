@@ -16,6 +16,7 @@ import optax
 
 from rheostax import _check
 from rheostax._control_state import ControlState, as_metrics, require_known
+from rheostax._processes import agreed
 from rheostax._rate import LearningRate
 from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
@@ -238,10 +239,14 @@ def require_group(group: str, known: Any) -> None:
 def observe(x: Any, /, **metrics: Any) -> Any:
     """Tell the policies of a learning rate what a metric was. It is an observation, not an update: each counts once.
 
+    On several processes all have to call it, each with its own value: outside `jax.jit` the policies of all hear the mean over the
+    processes, so that they decide the same. `rx.parallel.reduce_metrics` weights it, or takes another; what is the same everywhere
+    stays as it is.
+
     Args:
         x: An optax state that holds a `control`, or an `nnx.Optimizer`.
-        **metrics: Scalars by name: Python, numpy or jax, any real dtype. None means 'not known now'. Metrics that no policy
-            monitors are ignored as long as one of them is monitored, or nothing is.
+        **metrics: Scalars by name: Python, numpy or jax, any real dtype. None means 'not known now', on several processes
+            'not known here'. Metrics that no policy monitors are ignored as long as one of them is monitored, or nothing is.
 
     Returns:
         The new state; the optimizer itself.
@@ -250,6 +255,7 @@ def observe(x: Any, /, **metrics: Any) -> Any:
         UnknownMetricError: If there are policies and none of them monitors any of these metrics.
         ArgumentError: If a metric isn't a real scalar.
         StateError: If there is no control in it.
+        DisagreementError: On all processes, if they name different metrics.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
     >>> rate = 0.1 * rx.ReduceOnPlateau(monitor="val_loss", patience=1, factor=0.5)
@@ -261,9 +267,10 @@ def observe(x: Any, /, **metrics: Any) -> Any:
     >>> print(rx.learning_rate(state))
     0.05
     """
-    known = tuple(dict.fromkeys(name for state in controls(opt_state(x)).values() for name in state.monitored))
+    states = list(controls(opt_state(x)).values())
+    known = tuple(dict.fromkeys(name for state in states for name in state.monitored))
     require_known(metrics, known)
-    values = as_metrics(metrics, known)
+    values = agreed(as_metrics(metrics, known), known, states[0].floats)
 
     def change(_: str, state: ControlState) -> ControlState:
         own = {name: value for name, value in values.items() if name in state.monitored}

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from rheostax._extras import load
-from rheostax.errors import DivergedError, ExpressionError, RheostaxError
+from rheostax.errors import DisagreementError, DivergedError, ExpressionError, RheostaxError
 
 __all__ = ["main"]
 
@@ -32,4 +32,4 @@ def main() -> None:
         # One line, but for an expression, where the second and third line point at the place.
         words = str(error) if isinstance(error, ExpressionError) else " ".join(str(error).split())
         sys.stderr.write(f"error: {words}\n")
-        sys.exit(1 if isinstance(error, DivergedError) else 2)
+        sys.exit(1 if isinstance(error, DivergedError | DisagreementError) else 2)

@@ -66,6 +66,11 @@ def train(
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Updates between checkpoints; by default once a minute, at the end of an epoch.")
     ] = None,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Train together with the other processes of a cluster.")] = False,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0; found out under SLURM and the like.")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
+    process: Annotated[int | None, typer.Option(help="Which one this is: 0, 1, ...")] = None,
+    fully_sharded: Annotated[bool, typer.Option("--fully-sharded", help="Divide parameters and optimizer among the devices.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result and warnings.")] = False,
 ) -> None:
@@ -74,16 +79,17 @@ def train(
     Leaves a run directory: config.json, metrics.jsonl, journal.jsonl (every decision and why), run.png, summary.json, checkpoints.
     Ctrl-C (exit code 130) and SIGTERM (143) end the run cleanly, with a checkpoint; --resume goes on with it, also after a kill.
     """
-    from rheostax.cli.train import DEFAULT, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+    from rheostax.cli.train import DEFAULT, Cluster, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
     if resume is not None and (out is not None or overwrite):
         raise typer.BadParameter("It goes on in its own folder; leave --out and --overwrite away.", param_hint="--resume")
+    cluster = Cluster(distributed, coordinator, processes, process, fully_sharded)
     folder = out or Path("runs") / f"{(task or DEFAULT).replace(':', '-').replace('.', '-')}-{datetime.now():%Y%m%d-%H%M%S}"
     result = run(
-        task, out=folder, resume=resume, silent=quiet or as_json, overwrite=overwrite, seed=seed, epochs=epochs, keep=keep,
-        checkpoint_every=checkpoint_every,
+        task, out=folder, resume=resume, silent=quiet or as_json, cluster=cluster, overwrite=overwrite, seed=seed, epochs=epochs,
+        keep=keep, checkpoint_every=checkpoint_every,
     )  # fmt: skip
-    if as_json:
+    if as_json and cluster.speaks:
         typer.echo(_json(result))
     if result["interrupted"] or result["failed"]:
         sys.exit(1 if not result["interrupted"] else 143 if result["reason"] == "terminated" else 130)

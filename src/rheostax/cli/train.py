@@ -2,33 +2,81 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from rheostax import parallel
 from rheostax._extras import load
 from rheostax._words import counted, say
 from rheostax.checkpoint import Restored
-from rheostax.errors import TaskError
+from rheostax.errors import ArgumentError, TaskError
 from rheostax.plot.run import plot_run, save_figure
 from rheostax.record.journal import Decision, Rates
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, PICTURE, SUMMARY, RunDirectory
 from rheostax.training import Plan, Result, Watcher, fit, load_task
 from rheostax.training.task import EMBEDDED
 
-__all__ = ["run"]
+__all__ = ["Cluster", "run"]
 
 DEFAULT = "digits"
 
 
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """With which other processes to train, as the command line says it."""
+
+    distributed: bool = False
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    fully_sharded: bool = False
+
+    def start(self) -> dict[str, Any]:
+        """Meet the others; return how to train with them."""
+        if not self.distributed:
+            if self != Cluster():
+                raise ArgumentError("--coordinator, --processes, --process and --fully-sharded are for --distributed; give it too.")
+            return {}
+        parallel.initialize(self.coordinator, self.processes, self.process)
+        return {"mesh": parallel.data_mesh(), "fully_sharded": self.fully_sharded}
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return not self.distributed or jax.process_index() == 0
+
+
+ALONE = Cluster()
+
+
 def run(
-    task: str | None, *, out: Path, resume: Path | None, silent: bool, overwrite: bool = False, seed: int | None = None, **options: Any
+    task: str | None,
+    *,
+    out: Path,
+    resume: Path | None,
+    silent: bool,
+    cluster: Cluster = ALONE,
+    overwrite: bool = False,
+    seed: int | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Train, draw the picture, and return the summary as it is in the run directory."""
     load("matplotlib", extra="train")  # said before the training, not after it
+    options |= cluster.start()  # before anything computes
     chosen = load_task(task or (DEFAULT if resume is None else _task_of(resume)))
-    place = {"out": out, "overwrite": overwrite} if resume is None else {"resume": resume}
-    result = fit(chosen, seed=seed, watcher=Bar(silent=silent), **place, **options)
+    options |= {"out": out, "overwrite": overwrite} if resume is None else {"resume": resume}
+    watcher = Bar(silent=silent) if cluster.speaks else Mute()
+    with _library_output_to_stderr() if cluster.distributed else contextlib.nullcontext():
+        result = fit(chosen, seed=seed, watcher=watcher, **options)
+    if not cluster.speaks:
+        return result.to_json()
     folder = RunDirectory(resume or out)
     config = folder.read(CONFIG)
     title = f"{chosen.name}, seed {config['seed']}: {result.reason}"
@@ -46,6 +94,26 @@ def _task_of(resume: Path) -> str:
             f"{resume} is a run of a task of your own, {name!r}; say where it is: rheostax train MODULE:TASK --resume {resume}."
         )
     return str(name)
+
+
+@contextlib.contextmanager
+def _library_output_to_stderr() -> Iterator[None]:
+    """Keep standard output for the result: JAX's collectives write there that they have connected."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+class Mute(Watcher):
+    """Says nothing; the first process does."""
+
+    def warned(self, text: str) -> None:
+        """Leave it to the first process."""
 
 
 class Bar(Watcher):

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from rheostax._control_state import ControlState
 from rheostax._words import plain
@@ -28,6 +29,7 @@ from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
 from rheostax.training.protocol import first_batch, reported_metrics, require_data, require_metrics, require_model
 from rheostax.training.resume import RunCheckpoints, planned
+from rheostax.training.spread import Spread
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
 from rheostax.training.stop import floor_reached, stop_asked_for
 from rheostax.training.task import Task
@@ -48,6 +50,8 @@ def fit(
     resume: str | os.PathLike[str] | None = None,
     keep: str = "error",
     checkpoint_every: int | None = None,
+    mesh: Mesh | None = None,
+    fully_sharded: bool = False,
 ) -> Result:
     """Train a task until its rate reaches its floor or the epochs are over.
 
@@ -64,6 +68,9 @@ def fit(
         resume: Folder of a run that is to go on, in place of `out`: from its newest checkpoint, with its seed and epochs.
         keep: Whose settings hold where they differ from those of the run that is resumed; see `rx.Checkpoints.restore`.
         checkpoint_every: Updates from one checkpoint to the next, >= 1; None for the end of an epoch, once in a minute at most.
+        mesh: Devices to train on, each on its part of every batch, as `rx.parallel.data_mesh` returns them: all processes of
+            `rx.parallel.initialize` call `fit` alike, and the first one writes the files. None: one device.
+        fully_sharded: Whether parameters and the optimizer's state are divided among the devices of the mesh, too.
 
     Returns:
         How it ended, with the trained model.
@@ -72,7 +79,9 @@ def fit(
         TaskError: If an argument or the task breaks its rule.
         RunError: If the folder can't be made, or the run can't be resumed.
         StateError: If its checkpoint can't be restored, or has other settings.
+        DisagreementError: On all processes, if they begin differently, or their rates come to differ.
     """
+    spread = Spread(mesh, fully_sharded=fully_sharded)
     if resume is not None:
         if out is not None or overwrite:
             raise TaskError("resume goes on in the folder that it names; leave out and overwrite away.")
@@ -87,13 +96,14 @@ def fit(
     require_data(data)
     updates = {"total_steps": length * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
     rate = resolve(task.learning_rate(data.batches_per_epoch, length), **updates, batch_size=getattr(data, "batch_size", None))
-    plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out))
-    run = _Run(plan, data, watcher or Watcher())
+    plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out), *spread.size)
+    run = _Run(plan, data, watcher or Watcher(), spread)
     with graceful_interrupt() as interrupt:
         if out is not None and resume is None:
-            run.attach(RunCheckpoints(RunDirectory.create(out, overwrite=overwrite), checkpoint_every))  # only now: nothing was wrong
+            spread.once(lambda: RunDirectory.create(out, overwrite=overwrite))  # only now: nothing was wrong
+            run.attach(RunCheckpoints(RunDirectory(out), checkpoint_every, writes=spread.first))
         elif out is not None:
-            run.resume(RunCheckpoints(RunDirectory(out), checkpoint_every), keep)
+            run.resume(RunCheckpoints(RunDirectory(out), checkpoint_every, writes=spread.first), keep)
         with run.watcher:
             return run.go(interrupt)
 
@@ -104,19 +114,20 @@ class _Run:
     folder: RunDirectory | None = None
     checkpoints: RunCheckpoints | None = None
 
-    def __init__(self, plan: Plan, data: Data, watcher: Watcher) -> None:
-        self.plan, self.data, self.watcher = plan, data, watcher
+    def __init__(self, plan: Plan, data: Data, watcher: Watcher, spread: Spread) -> None:
+        self.plan, self.data, self.watcher, self.spread = plan, data, watcher, spread
         self.model = plan.task.model(nnx.Rngs(plan.seed))
         require_model(self.model)
-        self.model.eval()
-        self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model))
+        spread.model(self.model).eval()
+        self.evaluate = make_evaluate(plan.task, nnx.graphdef(self.model), spread.validation)
         first_batch(data.train(0, plan.seed), f"data.train(0, {plan.seed})")
         require_metrics(plan, reported_metrics(plan.task, self.model, first_batch(data.validation(), "data.validation()")))
         self.model.train()
         # A run has a fixed number of batches: its decay ends with them, whatever is skipped.
         tx = control(plan.task.optimizer, plan.learning_rate, on_nonfinite="skip", on_skip="advance", **plan.task.hyperparameters)
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
-        self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)))
+        shardings = spread.rest((self.model, self.optimizer))
+        self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)), shardings)
         self.groups = group_names(plan.learning_rate)
         self.failed = False
         self.count = self.epochs = 0
@@ -130,7 +141,8 @@ class _Run:
         self.warnings: list[str] = []
 
     def attach(self, checkpoints: RunCheckpoints) -> None:
-        self.checkpoints, self.folder = checkpoints, checkpoints.folder
+        """Write into the run's folder; its checkpoints are written by all processes together, the other files by the first one."""
+        self.checkpoints, self.folder = checkpoints, checkpoints.folder if self.spread.first else None
 
     def resume(self, checkpoints: RunCheckpoints, keep: str) -> None:
         """Go back to where the newest checkpoint is."""
@@ -162,7 +174,8 @@ class _Run:
             losses = self._dispatch(chunk)
             self.done += len(losses)
             self.diverged &= not np.isfinite(losses).any()
-            if interrupt.requested:
+            if self.spread.any(interrupt.requested is not None):
+                interrupt.requested = interrupt.requested or "interrupted"
                 return interrupt.requested
             if self.done < self.plan.updates_per_epoch:
                 self._save_if_due(epoch_over=False)
@@ -181,13 +194,13 @@ class _Run:
         return stop_asked_for(self._control()) or floor_reached(self._control())
 
     def _save_if_due(self, *, epoch_over: bool) -> None:
-        if self.checkpoints and self.checkpoints.due(self.count, epoch_over=epoch_over):
+        if self.checkpoints and self.spread.any(self.checkpoints.due(self.count, epoch_over=epoch_over)):
             self.checkpoints.save(self, self._seconds())
 
     def _dispatch(self, batches: Any) -> np.ndarray:
         """Make the updates of one chunk, tell what they left, and return their losses."""
         before, began = jax.device_get(self._control()), self._seconds()
-        state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), batches)
+        state, device_trace = self.updates(nnx.state((self.model, self.optimizer)), self.spread.batches(batches))
         nnx.update((self.model, self.optimizer), state)
         trace: Trace = jax.device_get(device_trace)
         done = np.linspace(began, self._seconds(), len(trace.learning_rate) + 1)[1:]  # when each was; only the last one's time is known
@@ -200,6 +213,7 @@ class _Run:
         self.count += len(records)
         self.learning_rate = records[-1]["learning_rate"]
         self._write(METRICS, records)
+        self.spread.check(self.optimizer)
         self.watcher.updated(self.count, {name: records[-1][name] for name in trace.metrics}, self.learning_rate)
         self._decide(decisions_of(before, trace.floats, trace.ints))
         return np.asarray(trace.metrics["loss"])

@@ -24,6 +24,8 @@ class Plan:
     epochs: int
     updates_per_epoch: int
     path: Path | None
+    devices: int = 1
+    processes: int = 1
 
     @property
     def updates(self) -> int:
@@ -41,6 +43,8 @@ class Plan:
             "epochs": self.epochs,
             "updates_per_epoch": self.updates_per_epoch,
             "goal": list(self.task.goal),
+            "devices": self.devices,
+            "processes": self.processes,
             **environment(),
         }
 

@@ -45,16 +45,17 @@ class RunCheckpoints:
     Args:
         folder: The run directory.
         every: Updates from one checkpoint to the next, >= 1; None for one in a minute at most, at the end of an epoch.
+        writes: Whether this process writes the folder's other files, and so knows how long they are.
 
     Raises:
         TaskError: If every breaks its rule.
         MissingExtraError: If it is given, and orbax isn't installed.
     """
 
-    def __init__(self, folder: RunDirectory, every: int | None) -> None:
+    def __init__(self, folder: RunDirectory, every: int | None, *, writes: bool = True) -> None:
         if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
             raise TaskError(f"checkpoint_every must be a whole number of updates >= 1, got {every!r}.")
-        self.folder, self.every = folder, every
+        self.folder, self.every, self.writes = folder, every, writes
         self.wanted = every is not None or importlib.util.find_spec("orbax") is not None
         self._last, self._when = 0, time.monotonic()
         self._checkpoints: Checkpoints | None = Checkpoints(folder.path / FOLDER) if every else None
@@ -74,7 +75,7 @@ class RunCheckpoints:
     def save(self, run: Any, seconds: float) -> None:
         """Save a run, in the background."""
         position = {name: getattr(run, name) for name in POSITION}
-        position |= {"seconds": seconds, "streams": self.folder.marks(*STREAMS)}
+        position |= {"seconds": seconds, "streams": self.folder.marks(*STREAMS) if self.writes else {}}
         self.checkpoints.save(count=run.count, model=run.model, optimizer=run.optimizer, data=position)
         self._last, self._when = run.count, time.monotonic()
 
@@ -105,8 +106,9 @@ class RunCheckpoints:
             position = _checked(restored.data)
             run.count = self._last = restored.count
             vars(run).update({name: position[name] for name in POSITION})
-        self.folder = RunDirectory.again(self.folder.path)
-        self.folder.cut(position.get("streams", dict.fromkeys(STREAMS, 0)))
+        if self.writes:
+            self.folder = RunDirectory.again(self.folder.path)
+            self.folder.cut(position.get("streams", dict.fromkeys(STREAMS, 0)))
         return restored, position.get("seconds", 0.0)
 
 

@@ -37,11 +37,12 @@ def make_train_step(task: Task) -> Callable[[Any, Any, Any], tuple[jax.Array, di
     return step
 
 
-def make_updates(task: Task, graphdef: Any) -> Callable[[Any, Any], tuple[Any, Trace]]:
+def make_updates(task: Task, graphdef: Any, shardings: Any = None) -> Callable[[Any, Any], tuple[Any, Trace]]:
     """Compile `(state, batches) -> (state, trace)`: one update per batch of a stack of batches.
 
     One dispatch for many updates is possible because the rate is controlled inside the graph: nothing has to come back to
-    the host in between. The state is donated, so it is never held twice. (With convolutions on a CPU see `make_loop`.)
+    the host in between. The state is donated, so it is never held twice. (With convolutions on a CPU see `make_loop`.) With
+    `shardings`, a tree of them, the state stays where they say.
     """
 
     step = make_train_step(task)
@@ -51,13 +52,16 @@ def make_updates(task: Task, graphdef: Any) -> Callable[[Any, Any], tuple[Any, T
         loss, metrics = step(model, optimizer, batch)
         control = next(iter(controls(opt_state(optimizer)).values()))
         trace = Trace({"loss": loss, **metrics}, control.learning_rate, control.floats, control.ints)
-        return nnx.state((model, optimizer)), trace
+        new = nnx.state((model, optimizer))
+        return new if shardings is None else jax.lax.with_sharding_constraint(new, shardings), trace
 
     return make_loop(update)
 
 
-def make_evaluate(task: Task, graphdef: Any) -> Callable[[Any, Iterable[Any]], dict[str, float]]:
-    """Compile `(state of the model, batches) -> metrics`: means over all examples, named `val_...`."""
+def make_evaluate(
+    task: Task, graphdef: Any, spread: Callable[[Any], Any] = lambda batch: batch
+) -> Callable[[Any, Iterable[Any]], dict[str, float]]:
+    """Compile `(state of the model, batches) -> metrics`: means over all examples, named `val_...`; `spread` lays a batch out."""
 
     @jax.jit
     def evaluate(state: Any, batch: Any) -> dict[str, jax.Array]:
@@ -68,7 +72,7 @@ def make_evaluate(task: Task, graphdef: Any) -> Callable[[Any, Iterable[Any]], d
         sizes, results = [], []
         for batch in batches:
             sizes.append(len(jax.tree.leaves(batch)[0]))
-            results.append(evaluate(state, batch))
+            results.append(evaluate(state, spread(batch)))
         rows = jax.device_get(results)
         return {f"val_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in rows[0]}
 
