@@ -108,7 +108,9 @@ def distributed(folder, count, *arguments):
 
 
 def test_the_command_line_with_two_processes(tmp_path):
-    (code, out, err), (code_of_1, out_of_1, err_of_1) = distributed(tmp_path, 2, "--epochs", "3", "--json")
+    (code, out, err), (code_of_1, out_of_1, err_of_1) = distributed(
+        tmp_path, 2, "--epochs", "3", "--checkpoint-every", "5", "--json"
+    )
     assert (code, code_of_1) == (0, 0), err + err_of_1
     summary = json.loads(out)
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -121,6 +123,12 @@ def test_the_command_line_with_two_processes(tmp_path):
     lines = RunDirectory(tmp_path / "run").read_lines(METRICS)
     assert np.isfinite([line["learning_rate"] for line in lines]).all()
     assert len(lines) == 27 + 3
+    # One process goes on where the two have stopped, and has the rates of a run that one made alone.
+    fit(diabetes, epochs=5, resume=tmp_path / "run")
+    fit(diabetes, epochs=5, out=tmp_path / "alone")
+    rates = [[line["learning_rate"] for line in RunDirectory(tmp_path / name).read_lines(METRICS)] for name in ("run", "alone")]
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 1
 
 
 def test_a_cluster_without_distributed_is_a_mistake(tmp_path):
