@@ -7,5 +7,6 @@ from rheostax.forecast._curve import Curve, read_curve
 from rheostax.forecast._fit import fit
 from rheostax.forecast._fitted import Fitted, Prediction
 from rheostax.forecast._laws import LAWS, Law
+from rheostax.forecast._outlook import Outlook, outlook
 
-__all__ = ["LAWS", "Curve", "Fitted", "Law", "Prediction", "fit", "read_curve"]
+__all__ = ["LAWS", "Curve", "Fitted", "Law", "Outlook", "Prediction", "fit", "outlook", "read_curve"]
