@@ -99,8 +99,11 @@ class Curve:
         held = _jumps(self.learning_rate)
         # A jump happens at the later of the two counts: just before it, the earlier rate is still there.
         extra = self.step[1:][held] - 1
-        steps = np.concatenate([self.step, extra])
-        values = np.concatenate([self.learning_rate, self.learning_rate[:-1][held]])
+        # Where the warm-up's end lies between two points, the rate has risen by then: it neither rises nor falls after it.
+        between = self.step[0] < warmup_steps and warmup_steps not in self.step
+        after = np.flatnonzero(self.step > warmup_steps)[:1] if between else np.zeros(0, np.int64)
+        steps = np.concatenate([self.step, extra, np.full(len(after), warmup_steps)])
+        values = np.concatenate([self.learning_rate, self.learning_rate[:-1][held], self.learning_rate[after]])
         order = np.argsort(steps, kind="stable")
         rates = np.interp(counts, steps[order], values[order])
         begin = min(warmup_steps, len(counts))
@@ -175,7 +178,7 @@ def _notes(curve: Curve, left_out: int) -> Iterator[str]:
     gaps = np.diff(curve.step)
     if gaps.max() > GAP * np.median(gaps):
         k = int(gaps.argmax())
-        yield f"nothing was logged between {int(curve.step[k]):,} and {int(curve.step[k + 1]):,}; the rate is taken to go along a line there"
+        yield f"nothing was logged between {int(curve.step[k]):,} and {int(curve.step[k + 1]):,}; the rate is taken as a line there"
 
 
 def _loss(log: RunLog, name: str | None) -> Series:

@@ -20,7 +20,9 @@ __all__ = ["as_curves", "fit"]
 BLOCKS = 128  # of a run in a fit: twice as many change a prediction by less than its noise
 STARTS = ((0.0, 0.0), (-0.5, 1.5), (0.5, -1.5), (0.3, 1.5))  # in standard deviations of the first two parameters
 TRUST = (0.0003, 0.003)  # of the loss: how far off laws may be, at least and at most, by which residuals are weighed against the usual
+OFF = 0.0025  # of the loss: how far off a law is in a run; chosen so that 90% bands cover 90% of what other runs show
 ALIKE = 0.5  # natural logarithm of the factor in the count over which the error of a law stays alike
+MOST = 1_000  # points of a run that are fitted
 THINNED = 64  # points of a run that stand for all where errors are correlated
 REWEIGHTED = 3
 QUADRATIC = 0.25  # residuals above this part of the scale count linearly: the first points after a warm-up are always off
@@ -35,7 +37,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
 
     Args:
         curves: The runs, as `rx.forecast.read_curve` reads them, or anything with the arrays `step`, `learning_rate` and `loss`.
-            Points inside the warm-up are left out.
+            Points inside the warm-up are left out; of more than 1,000 points of a run, neighbours are averaged.
         law: "fading_multi_power", "multi_power", "functional", "annealing" or "minimal_decay", or a `Law`.
         warmup_steps: Updates of the warm-up, the same in all runs, >= 0; its rates count as progress.
 
@@ -62,11 +64,12 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     reference = max(float(one.learning_rate.max()) for one in after)
     if not reference > 0:
         raise ArgumentError("forecast: the learning rate is 0 everywhere, so there is no progress to fit. Give the rates that were used.")
+    points = [_averaged(one) for one in after]
     paths = [
-        Path.of(one.rates(warmup_steps), one.step, begin=warmup_steps, reference=reference, exponent=family.exponent, blocks=BLOCKS)
-        for one in after
+        Path.of(one.rates(warmup_steps), steps, begin=warmup_steps, reference=reference, exponent=family.exponent, blocks=BLOCKS)
+        for one, (steps, _) in zip(after, points, strict=True)
     ]
-    loss = np.concatenate([one.loss for one in after])
+    loss = np.concatenate([losses for _, losses in points])
     if np.ptp(loss) == 0:
         raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
     problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
@@ -109,6 +112,16 @@ def _after_warmup(one: Curve, warmup_steps: int) -> Curve:
             "Log the loss more often, or for longer."
         )
     return dataclasses.replace(one, step=one.step[keep], learning_rate=one.learning_rate[keep], loss=one.loss[keep])
+
+
+def _averaged(one: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of a run: where there are very many, means over as many neighbours each as it takes to make them few."""
+    size = -(-len(one) // MOST)
+    if size == 1:
+        return one.step, one.loss
+    begins = np.arange(0, len(one), size)
+    number = np.diff(np.append(begins, len(one)))
+    return (np.add.reduceat(one.step, begins) / number).round().astype(np.int64), np.add.reduceat(one.loss, begins) / number
 
 
 def _require_one_batch_size(runs: list[Curve]) -> None:
@@ -194,7 +207,7 @@ class _Problem:
             chosen = np.unique(np.linspace(0, n - 1, min(n, THINNED)).round().astype(int))
             part, level = jacobian[end - n + chosen], float(np.median(np.abs(self.loss[end - n : end])))
             time = np.log(path.knots[chosen])
-            shared = (TRUST[1] * level) ** 2 * np.exp(-np.abs(time[:, None] - time) / ALIKE)
+            shared = (OFF * level) ** 2 * np.exp(-np.abs(time[:, None] - time) / ALIKE)
             error = shared + np.eye(len(chosen)) * noise**2 * len(chosen) / n
             information += part.T @ np.linalg.solve(error, part)
         inverse = np.linalg.pinv(information, hermitian=True)

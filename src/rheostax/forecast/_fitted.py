@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,16 @@ class Prediction:
     def __repr__(self) -> str:
         band = f"{say(float(self.low[-1]), 5)} to {say(float(self.high[-1]), 5)}"
         return f"Prediction(loss {say(self.final, 5)} at update {self.steps[-1]:,}, {self.coverage:.0%} band {band})"
+
+
+class Endings(NamedTuple):
+    """What several schedules end with."""
+
+    loss: np.ndarray  # float64 [n]
+    deviation: np.ndarray  # float64 [n]: of the loss
+    gain: np.ndarray  # float64 [n]: how much lower the loss is than that of the one they are compared with
+    error: np.ndarray  # float64 [n]: standard deviation of the gain
+    known: np.ndarray  # float64 [k]: what the runs are predicted to end with whose ends are known
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -202,22 +212,24 @@ class Fitted:
         variance = np.einsum("ki,ij,kj->k", jacobian, self.covariance, jacobian)
         return predicted, np.sqrt(np.maximum(variance, 0) + self.deviation**2 + (LEAST * predicted) ** 2)
 
-    def endings(self, candidates: Sequence[np.ndarray], usual: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def endings(self, candidates: Sequence[np.ndarray], usual: int, known: Sequence[np.ndarray] = ()) -> Endings:
         """Return what each of several schedules of one length ends with, and how much lower that is than for one of them.
+
+        What isn't known of two schedules alike cancels in their difference, to which the law's own error adds the more the less
+        alike they are.
 
         Args:
             candidates: The rates of every update, `[n]` each.
             usual: Which of them the others are compared with.
-
-        Returns:
-            Loss, its standard deviation, gain, and the standard deviation of the gain: that of the difference, where what is not known
-            of both cancels, and to which the law's own error adds the more the less alike the schedules are.
+            known: The rates of runs whose ends are known, so that the deviation of a loss is that of its difference to their mean.
         """
-        paths = [self._path(rates, np.array([len(rates)])) for rates in candidates]
+        paths = [self._path(rates, np.array([len(rates)])) for rates in (*candidates, *known)]
         for path in paths:
             self._require_known(path)
         found = [self._sensitive(path) for path in paths]
-        loss, jacobian = np.concatenate([one for one, _ in found]), np.concatenate([slope for _, slope in found])
+        n = len(candidates)
+        ends, slopes = np.concatenate([one for one, _ in found]), np.concatenate([slope for _, slope in found])
+        loss, jacobian = ends[:n], slopes[:n]
 
         def variance(of: np.ndarray) -> np.ndarray:
             return np.maximum(np.einsum("ki,ij,kj->k", of, self.covariance, of), 0.0)
@@ -225,7 +237,8 @@ class Fitted:
         own = (LEAST * loss) ** 2
         apart = np.array([np.mean(np.abs(rates - candidates[usual])) for rates in candidates]) / self.reference
         error = variance(jacobian - jacobian[usual]) + 2 * own * np.minimum(2 * apart, 1.0)
-        return loss, np.sqrt(variance(jacobian) + self.deviation**2 + own), loss[usual] - loss, np.sqrt(error)
+        level = variance(jacobian - slopes[n:].mean(0)) + own * (1 + 1 / len(known)) if known else variance(jacobian) + own
+        return Endings(loss, np.sqrt(level + self.deviation**2), loss[usual] - loss, np.sqrt(error), ends[n:])
 
     @property
     def untold(self) -> tuple[str, ...]:

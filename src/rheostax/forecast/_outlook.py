@@ -113,13 +113,13 @@ def outlook(
     law: str | Law = "fading_multi_power",
     warmup_steps: int = 0,
     starts: Sequence[int] | None = None,
-    shift: float = 0.0,
+    finals: Sequence[tuple[int, float]] = (),
     coverage: float = 0.9,
 ) -> Outlook:
     """Tell of a run in progress where a decay would land that began now, and one that began later.
 
-    Every start keeps the rate as it is until then, and goes along a line to 0 at `total`. The start that is advised is half the budget, which
-    is near the best on average, unless the predicted gain of another exceeds the band of the *difference*: an error that both share, such as
+    Every start keeps the rate as it is until then, and goes along a line to 0 at `total`. Half the budget is advised, which is near the
+    best on average, unless the predicted gain of another start exceeds the band of the *difference*: an error that both share, such as
     the level of the loss, doesn't count. Without any run whose rate fell nothing is predicted, and half the budget is advised.
 
     Args:
@@ -129,8 +129,8 @@ def outlook(
         law: As for `fit`.
         warmup_steps: Updates of the warm-up, the same in all runs, >= 0.
         starts: The counts to try, from now to before total; by default 17 of them. Half the budget, or now, is added.
-        shift: By how much the loss that counts lies above the logged one, as where it is measured on more data at the end. It
-            moves losses and bands, and changes no advice.
+        finals: Updates and loss at the end of each of the finished runs, if that was measured otherwise than the logged losses (on
+            more data, with other weights): what is predicted is moved by how far these lie above their predictions.
         coverage: Probability that a band is meant to cover, in (0, 1).
 
     Returns:
@@ -154,8 +154,7 @@ def outlook(
         raise ArgumentError(f"outlook: total must be a whole number above the {now:,} updates that {one.name} has made, got {total!r}.")
     if not 0 < coverage < 1:
         raise ArgumentError(f"outlook: coverage must be in (0, 1), got {coverage!r}.")
-    if not np.isfinite(shift):
-        raise ArgumentError(f"outlook: shift must be finite, got {shift!r}.")
+    known = _known(finals, others, warmup_steps)
     if not one.learning_rate[-1] > 0:
         raise ArgumentError(f"outlook: the rate of {one.name} is 0 at its last point, so it has decayed already.")
     first = max(now, warmup_steps)
@@ -173,12 +172,28 @@ def outlook(
             past,
         )  # fmt: skip
     z = NormalDist().inv_cdf(0.5 + coverage / 2)
-    loss, deviation, gain, error = fitted.endings([_rates(past, total, start) for start in steps], int(np.flatnonzero(steps == usual)[0]))
-    start, reason = _advise(steps, gain, z * error, usual, total)
+    found = fitted.endings([_rates(past, total, start) for start in steps], int(np.flatnonzero(steps == usual)[0]), known)
+    above = float(np.mean([end for _, end in finals] - found.known)) if known else 0.0
+    loss, width = found.loss + above, z * found.deviation
+    start, reason = _advise(steps, found.gain, z * found.error, usual, total)
     return Outlook(
-        one.name, now, total, steps, loss + shift, loss + shift - z * deviation, loss + shift + z * deviation, gain, z * error, usual, start,
-        True, reason, coverage, notes, fitted, past,
+        one.name, now, total, steps, loss, loss - width, loss + width, found.gain, z * found.error, usual, start, True, reason, coverage,
+        notes, fitted, past,
     )  # fmt: skip
+
+
+def _known(finals: Sequence[tuple[int, float]], others: list[Curve], warmup_steps: int) -> list[np.ndarray]:
+    """Return the rates up to the ends of the finished runs: after the last logged point they go on as before it."""
+    good = len(finals) in (0, len(others)) and all(len(pair) == 2 and pair[0] >= 1 and np.isfinite(pair[1]) for pair in finals)
+    if not good:
+        raise ArgumentError(f"outlook: finals must be (updates, loss) for each of the {len(others)} finished runs, got {finals!r}.")
+    found = []
+    for (updates, _), one in zip(finals, others if finals else (), strict=True):
+        rates = one.rates(warmup_steps)
+        slope = (one.learning_rate[-1] - one.learning_rate[-2]) / (one.step[-1] - one.step[-2])
+        more = one.learning_rate[-1] + slope * np.arange(max(updates - len(rates), 0))
+        found.append(np.concatenate([rates, np.maximum(more, 0.0)])[:updates])
+    return found
 
 
 def _starts(given: Sequence[int] | None, first: int, usual: int, total: int) -> np.ndarray:
@@ -217,7 +232,8 @@ def _notes(run: Curve, others: list[Curve], fitted: Fitted) -> Iterable[str]:
     yield from (f"{one.name}: {note}" for one in (run, *others) for note in one.notes)
     peak = float(run.learning_rate.max())
     if run.learning_rate[-1] < 0.95 * peak:
-        yield f"the rate of {run.name} has fallen already, from {say(peak, 3)} to {say(float(run.learning_rate[-1]), 3)}; decays go on from there"
+        rates = f"from {say(peak, 3)} to {say(float(run.learning_rate[-1]), 3)}"
+        yield f"the rate of {run.name} has fallen already, {rates}; decays go on from there"
     if fitted.saw_falls and fitted.coefficients[2] == 0:
         yield "the fitted runs gained nothing by their falls of the rate: every decay is predicted to bring nothing"
     if untold := fitted.untold:

@@ -35,8 +35,6 @@ class AnnealState(NamedTuple):
     began: jax.Array  # int32 []: 1 once a value has come at or after it
     at: jax.Array  # int32 []: the count of the last value
     block: jax.Array  # int32 []: which block it lies in; -1 before the first
-    gain: jax.Array  # float32 []: what `planned` is predicted to gain on half the budget
-    error: jax.Array  # float32 []: how far off that may be; 0 where nothing could be told
     number: jax.Array  # int32 [BLOCKS]: values in each block
     mean: jax.Array  # float32 [BLOCKS]: their mean
     time: jax.Array  # float32 [BLOCKS]: the mean of their counts
@@ -52,12 +50,12 @@ class AnnealWhenWorthIt(Policy):
     `L(s) = f + A * (s - w + d / 2) ** -a - gain * (1 - (1 + d / timescale) ** -power)`, d = total_steps - s, w = warmup_steps / 2,
 
     whose first two terms are fitted to the metric so far: to its means over 32 blocks that grow with the count, for 16 exponents a at
-    once, which are weighed by their likelihood. The decay begins at half the budget, unless another s is predicted to end lower
-    by more than `confidence` standard deviations of the difference, made of the fit, the spread over the exponents, and `doubt`. It is planned
-    anew whenever a block is full, until it begins. Without a `gain` nothing can be told of a decay, and half the budget it is.
+    once, which are weighed by their likelihood. The decay begins at half the budget, unless another s is predicted to end lower by
+    more than `confidence` standard deviations of the difference: of the fit, over the exponents, and `doubt`. It is planned anew
+    whenever a block is full, until it begins. Without a `gain` nothing can be told of a decay, and half the budget it is.
 
     Multiply it with a rate that is constant after its warm-up. The numbers of the last term come from a run whose rate fell:
-    `rx.forecast.decay_of(fitted)` gives them for a fit with `law="minimal_decay"`. State: 3 vectors of 32 numbers, 6 scalars.
+    `rx.forecast.decay_of(fitted)` gives them for a fit with `law="minimal_decay"`. State: 3 vectors of 32 numbers, 4 scalars.
 
     Args:
         total_steps: The budget in updates, a whole number >= 1 or a duration.
@@ -100,11 +98,8 @@ class AnnealWhenWorthIt(Policy):
         _check.number(self, "doubt", high=1.0, high_open=False)
 
     def start(self) -> AnnealState:
-        none, zero = jnp.int32(0), jnp.float32(0.0)
-        empty = jnp.zeros(BLOCKS, jnp.float32)
-        return AnnealState(
-            jnp.int32(self.total_steps) // 2, none, none, jnp.int32(-1), zero, zero, jnp.zeros(BLOCKS, jnp.int32), empty, empty
-        )
+        none, empty = jnp.int32(0), jnp.zeros(BLOCKS, jnp.float32)
+        return AnnealState(jnp.int32(self.total_steps) // 2, none, none, jnp.int32(-1), jnp.zeros(BLOCKS, jnp.int32), empty, empty)
 
     def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
         return super().observe(state._replace(own=state.own._replace(at=jnp.asarray(count, jnp.int32))), count, metrics)
@@ -140,7 +135,7 @@ class AnnealWhenWorthIt(Policy):
         gain, error = self._gains(own, starts, usual)
         clear = (gain > error) & (jnp.sum(own.number > 0) >= FEWEST)
         best = jnp.argmax(jnp.where(clear, gain, -jnp.inf))
-        return own._replace(planned=jnp.where(clear[best], starts[best], usual), gain=gain[best], error=error[best])
+        return own._replace(planned=jnp.where(clear[best], starts[best], usual))
 
     def _gains(self, own: AnnealState, starts: jax.Array, usual: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return by how much each start is predicted to end lower than the usual one, and the error of that, `float32 [starts]`."""
@@ -193,9 +188,10 @@ class AnnealWhenWorthIt(Policy):
         return f"began the decay at count {int(after.planned):,}: {self._why(after)}"
 
     def _why(self, own: AnnealState) -> str:
-        gain, error = float(own.gain), float(own.error)
-        if not float(self.gain) > 0 or error == 0:
-            return "half the budget, since it isn't known what a decay gains" if not float(self.gain) > 0 else "half the budget"
-        if gain > error:
-            return f"which gains {gain:.2g} +- {error:.2g} on half the budget"
-        return f"half the budget, on which no start gains more than the error of that, {error:.2g}"
+        half = int(self.total_steps) // 2
+        if not float(self.gain) > 0:
+            return "half the budget, since it isn't known what a decay gains"
+        if int(own.planned) == half:
+            return "half the budget, on which no other start is predicted to gain more than the error of that"
+        gain, error = self._gains(own, jnp.atleast_1d(own.planned), jnp.int32(half))
+        return f"which is predicted to gain {float(gain[0]):.2g} +- {float(error[0]):.2g} on half the budget"
