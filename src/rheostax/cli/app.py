@@ -235,9 +235,7 @@ def replay(
 def forecast(
     runs: Annotated[list[Path], typer.Argument(help="The run, live or finished, and finished runs of the same model beside it.")],
     total: Annotated[int | None, typer.Option("--total", min=1, help="The budget in updates; what the run has made by default.")] = None,
-    warmup: Annotated[
-        int | None, typer.Option(min=0, help="Updates of the warm-up; by default, up to where the rate stops rising.")
-    ] = None,
+    warmup: Annotated[int | None, typer.Option(min=0, help="Updates of the warm-up; by default, while the rate rises.")] = None,
     expressions: Annotated[list[str] | None, typer.Option("--with", help="A schedule to compare; may be repeated.")] = None,
     law: Annotated[
         str, typer.Option(help="fading_multi_power, multi_power, functional, annealing or minimal_decay.")

@@ -51,7 +51,7 @@ def run(
 ) -> Forecast:
     """Read the runs, fit, look ahead, compare, and draw that, if a picture is wanted."""
     files.require_picture(picture)
-    curves = [read_curve(path, loss=loss, **columns) for path in paths]  # type: ignore[arg-type]  # the columns are texts
+    curves = [read_curve(path, loss=loss, **columns) for path in paths]
     one, total = curves[0], curves[0].updates if total is None else total
     begin, notes = _warmup(curves, warmup)
     found = None

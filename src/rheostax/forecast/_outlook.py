@@ -236,5 +236,9 @@ def _notes(run: Curve, others: list[Curve], fitted: Fitted) -> Iterable[str]:
         yield f"the rate of {run.name} has fallen already, {rates}; decays go on from there"
     if fitted.saw_falls and fitted.coefficients[2] == 0:
         yield "the fitted runs gained nothing by their falls of the rate: every decay is predicted to bring nothing"
-    if untold := fitted.untold:
-        yield f"the runs hardly tell {', '.join(untold)} of the law: taken as is usual. Runs with other falls of the rate would tell"
+    untold = ", ".join(fitted.untold)
+    if not fitted.saw_falls:
+        runs = ", ".join(fitted.runs)
+        yield f"the rate never changed in {runs}, which leaves gain, {untold} of the law unknown: log a run whose rate falls"
+    elif untold:
+        yield f"the runs hardly tell {untold} of the law, which are taken as is usual: other falls of the rate would tell"
