@@ -36,30 +36,33 @@ class Anneal:
         starts = [now + math.floor(part * (self.total - now)) for part in np.linspace(0.0, 0.98, 50)]
         if len(self.values) < FEWEST:
             return usual
-        gains = [self.gain_of(start, usual) for start in starts]
+        fits = self.fits()
+        gains = [self.gain_of(start, usual, fits) for start in starts]
         clear = [(gain, -i) for i, (gain, error) in enumerate(gains) if gain > error]
         return starts[-max(clear)[1]] if clear else usual
 
-    def gain_of(self, start, usual):
-        """Return the gain of a start on the usual one, and its error: a fit per exponent, weighed by its likelihood."""
+    def fits(self):
+        """Return for every exponent the slope, its variance, and the logarithm of its likelihood."""
         time = np.array([np.mean([count for count, _ in pairs]) for pairs in self.values.values()])
         loss = np.array([np.mean([value for _, value in pairs]) for pairs in self.values.values()])
-        n = len(loss)
-        progress, own, logs = [], [], []
+        n, found = len(loss), []
         for a in EXPONENTS:
             x = self.power_of(time, a)
             slope = max(np.polyfit(x, loss, 1)[0], 0.0)
             rest = np.sum((loss - loss.mean() - slope * (x - x.mean())) ** 2) + 1e-12 + 1e-14 * np.abs(loss).max() ** 2 * n
-            step = self.power_of((usual + self.total) / 2, a) - self.power_of((start + self.total) / 2, a)
-            progress.append(slope * step)
-            own.append(step**2 * rest / (n - 2) / np.sum((x - x.mean()) ** 2))
-            logs.append(-0.5 * (n - 2) * np.log(rest))
-        weight = np.exp(np.array(logs) - max(logs))
+            found.append((slope, rest / (n - 2) / np.sum((x - x.mean()) ** 2), -0.5 * (n - 2) * np.log(rest)))
+        return np.array(found).T
+
+    def gain_of(self, start, usual, fits):
+        """Return the gain of a start on the usual one, and its error, over all exponents."""
+        slope, variance, logs = fits
+        step = self.power_of((usual + self.total) / 2, EXPONENTS) - self.power_of((start + self.total) / 2, EXPONENTS)
+        weight = np.exp(logs - max(logs))
         weight /= weight.sum()
-        mean = np.sum(weight * progress)
-        variance = np.sum(weight * ((np.array(progress) - mean) ** 2 + own))
+        mean = np.sum(weight * slope * step)
+        spread = np.sum(weight * ((slope * step - mean) ** 2 + step**2 * variance))
         decay = self.decay(self.total - start) - self.decay(self.total - usual)
-        return mean + decay, self.confidence * math.sqrt(variance + (self.doubt * decay) ** 2)
+        return mean + decay, self.confidence * math.sqrt(spread + (self.doubt * decay) ** 2)
 
     def power_of(self, count, a):
         return (np.maximum(count - self.warmup / 2, 0.5) / self.total) ** -a

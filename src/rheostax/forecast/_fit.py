@@ -15,7 +15,7 @@ from rheostax.forecast._fitted import Fitted
 from rheostax.forecast._laws import LAWS, Law
 from rheostax.forecast._path import Path
 
-__all__ = ["as_curves", "fit"]
+__all__ = ["as_curves", "as_law", "fit"]
 
 BLOCKS = 128  # of a run in a fit: twice as many change a prediction by less than its noise
 STARTS = ((0.0, 0.0), (-0.5, 1.5), (0.5, -1.5), (0.3, 1.5))  # in standard deviations of the first two parameters
@@ -55,7 +55,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     >>> print(fitted.predict(np.full(8_000, 1e-3), steps=[8_000]).loss.round(2))
     [2.35]
     """
-    family = _law(law)
+    family = as_law(law)
     runs = as_curves(curves)
     if not isinstance(warmup_steps, int) or warmup_steps < 0:
         raise ArgumentError(f"forecast: warmup_steps must be a whole number >= 0, got {warmup_steps!r}.")
@@ -82,7 +82,8 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     )  # fmt: skip
 
 
-def _law(law: str | Law) -> Law:
+def as_law(law: str | Law) -> Law:
+    """Return a law by its name; refuse an unknown one."""
     if isinstance(law, Law):
         return law
     if law not in LAWS:

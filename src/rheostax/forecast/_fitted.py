@@ -179,6 +179,11 @@ class Fitted:
         progress, gained = self.law.terms(path, self.parameters)
         return float((self.coefficients @ np.stack([np.ones_like(progress), progress, -gained]))[0])
 
+    def gained(self, rates: np.ndarray) -> float:
+        """Return what the falls of the rates have gained by their end, the progress aside."""
+        _, gained = self.law.terms(self._path(rates, np.array([len(rates)])), self.parameters)
+        return float(self.coefficients[2] * gained[0])
+
     def _path(self, rates: np.ndarray, knots: np.ndarray, stride: float = 1.0) -> Path:
         begin = round(self.warmup_steps / stride)
         return Path.of(rates, knots, begin=begin, reference=self.reference, exponent=self.law.exponent, blocks=BLOCKS, stride=stride)

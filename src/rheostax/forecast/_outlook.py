@@ -12,13 +12,14 @@ import numpy as np
 from rheostax._words import say
 from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import Curve
-from rheostax.forecast._fit import as_curves, fit
+from rheostax.forecast._fit import as_curves, as_law, fit
 from rheostax.forecast._fitted import Fitted
 from rheostax.forecast._laws import Law
 
 __all__ = ["Outlook", "outlook"]
 
 CHOICES = 17  # starts that are tried, where none are given
+CLOSER = 4.0  # times that parameters are held closer to what is usual than in a fit: a run and a decay alone say little, and insistently
 SHORTEST = 0.05  # of the budget: the last of them
 NO_FALL = (
     "it can't be told: the rate has never fallen, so nothing is known of what a decay brings; half the budget is what is best on average. "
@@ -162,7 +163,9 @@ def outlook(
     if usual >= total:
         raise ArgumentError(f"outlook: total must be above warmup_steps={warmup_steps:,}, got {total:,}.")
     steps = _starts(starts, first, usual, total)
-    fitted = fit([one, *others], law=law, warmup_steps=warmup_steps)
+    usually = as_law(law)
+    held = dataclasses.replace(usually, deviation=tuple(deviation / CLOSER for deviation in usually.deviation))
+    fitted = fit([one, *others], law=held, warmup_steps=warmup_steps)
     past = one.rates(warmup_steps)
     notes = tuple(_notes(one, others, fitted))
     if not fitted.saw_falls:

@@ -54,8 +54,8 @@ class AnnealWhenWorthIt(Policy):
     more than `confidence` standard deviations of the difference: of the fit, over the exponents, and `doubt`. It is planned anew
     whenever a block is full, until it begins. Without a `gain` nothing can be told of a decay, and half the budget it is.
 
-    Multiply it with a rate that is constant after its warm-up. The numbers of the last term come from a run whose rate fell:
-    `rx.forecast.decay_of(fitted)` gives them for a fit with `law="minimal_decay"`. State: 3 vectors of 32 numbers, 4 scalars.
+    Multiply it with a rate that is constant after its warm-up. The numbers of the last term come from runs of which one has a rate that
+    fell: `rx.forecast.decay_of(outlook)` gives them. State: 3 vectors of 32 numbers, 4 scalars.
 
     Args:
         total_steps: The budget in updates, a whole number >= 1 or a duration.
