@@ -95,8 +95,9 @@ SAMPLES: dict[str, Any] = {
     "window": 3,
 }
 
-# For a class that takes less than SAMPLES has for a name.
+# For a class that takes less than SAMPLES has for a name, or needs more.
 OF_ONE_CLASS: dict[str, dict[str, Any]] = {
+    "AnnealWhenWorthIt": {"total_steps": 30},
     "CosineRestarts": {"length_factor": 2},
     "Median": {
         "window": 5,
