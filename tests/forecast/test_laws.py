@@ -142,7 +142,7 @@ def test_the_decay_oracle_on_real_runs():
     """One of the finished runs as help: error, coverage and regret of the others, as `make forecast` prints them for all."""
     from benchmarks.forecast import Decays, score
 
-    found = score(Decays(Path(CURVES, "llama_124m_lr1e-3")), "wsd_linear_decay_0.2_25000", "fading_multi_power")
+    found = score(Decays(Path(CURVES, "llama_124m_lr1e-3")), "wsd_linear_decay_0.4_15000", "fading_multi_power")
     assert found.error <= 0.006
     assert 0.85 <= found.covered <= 0.97
     assert found.regret <= 0.0015

@@ -150,18 +150,10 @@ def outlook(
     """
     (one,) = as_curves(run)
     others = as_curves(finished) if not isinstance(finished, Sequence) or len(finished) else []
-    now = one.updates
-    if not isinstance(total, int) or isinstance(total, bool) or total <= now:
-        raise ArgumentError(f"outlook: total must be a whole number above the {now:,} updates that {one.name} has made, got {total!r}.")
-    if not 0 < coverage < 1:
-        raise ArgumentError(f"outlook: coverage must be in (0, 1), got {coverage!r}.")
+    now, first = one.updates, max(one.updates, warmup_steps)
+    _require(one, total, warmup_steps, coverage)
     known = _known(finals, others, warmup_steps)
-    if not one.learning_rate[-1] > 0:
-        raise ArgumentError(f"outlook: the rate of {one.name} is 0 at its last point, so it has decayed already.")
-    first = max(now, warmup_steps)
     usual = max(first, total // 2)
-    if usual >= total:
-        raise ArgumentError(f"outlook: total must be above warmup_steps={warmup_steps:,}, got {total:,}.")
     steps = _starts(starts, first, usual, total)
     usually = as_law(law)
     held = dataclasses.replace(usually, deviation=tuple(deviation / CLOSER for deviation in usually.deviation))
@@ -183,6 +175,18 @@ def outlook(
         one.name, now, total, steps, loss, loss - width, loss + width, found.gain, z * found.error, usual, start, True, reason, coverage,
         notes, fitted, past,
     )  # fmt: skip
+
+
+def _require(one: Curve, total: Any, warmup_steps: int, coverage: float) -> None:
+    now = one.updates
+    if not isinstance(total, int) or isinstance(total, bool) or total <= now:
+        raise ArgumentError(f"outlook: total must be a whole number above the {now:,} updates that {one.name} has made, got {total!r}.")
+    if warmup_steps >= total:
+        raise ArgumentError(f"outlook: total must be above warmup_steps={warmup_steps:,}, got {total:,}.")
+    if not 0 < coverage < 1:
+        raise ArgumentError(f"outlook: coverage must be in (0, 1), got {coverage!r}.")
+    if not one.learning_rate[-1] > 0:
+        raise ArgumentError(f"outlook: the rate of {one.name} is 0 at its last point, so it has decayed already.")
 
 
 def _known(finals: Sequence[tuple[int, float]], others: list[Curve], warmup_steps: int) -> list[np.ndarray]:
