@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-BLOCKS, FEWEST, SPAN = 32, 6, 64
+BLOCKS, FEWEST, SPAN, EARLIEST = 32, 6, 64, 8
 EXPONENTS = np.geomspace(0.05, 2.0, 16)
 
 
@@ -34,7 +34,7 @@ class Anneal:
     def plan(self, now):
         usual = max(now, self.total // 2)
         starts = [now + math.floor(part * (self.total - now)) for part in np.linspace(0.0, 0.98, 50)]
-        if len(self.values) < FEWEST:
+        if len(self.values) < FEWEST or now < self.total // EARLIEST:
             return usual
         fits = self.fits()
         gains = [self.gain_of(start, usual, fits) for start in starts]

@@ -23,6 +23,7 @@ __all__ = ["AnnealState", "AnnealWhenWorthIt"]
 
 BLOCKS = 32  # means of the metric that are kept, each over about 14% more updates than the one before
 FEWEST = 6  # blocks, below which no law is fitted
+EARLIEST = 8  # a part of total_steps: from less than an eighth of the budget a law isn't extrapolated to its end
 SPAN = 64.0  # the blocks lie between total_steps / SPAN and total_steps
 EXPONENTS = np.geomspace(0.05, 2.0, 16).astype(np.float32)  # of the power law, tried one beside the other
 STARTS = np.linspace(0.0, 0.98, 50).astype(np.float32)  # parts of what is left of the budget
@@ -52,7 +53,8 @@ class AnnealWhenWorthIt(Policy):
     whose first two terms are fitted to the metric so far: to its means over 32 blocks that grow with the count, for 16 exponents a at
     once, which are weighed by their likelihood. The decay begins at half the budget, unless another s is predicted to end lower by
     more than `confidence` standard deviations of the difference: of the fit, over the exponents, and `doubt`. It is planned anew
-    whenever a block is full, until it begins. Without a `gain` nothing can be told of a decay, and half the budget it is.
+    whenever a block is full, from an eighth of the budget until it begins. Without a `gain` nothing can be told of
+    a decay, and half the budget it is.
 
     Multiply it with a rate that is constant after its warm-up. The numbers of the last term come from runs of which one has a rate that
     fell: `rx.forecast.decay_of(outlook)` gives them. State: 3 vectors of 32 numbers, 4 scalars.
@@ -133,7 +135,7 @@ class AnnealWhenWorthIt(Policy):
         left = (total - now).astype(jnp.float32)
         starts = now + jnp.floor(STARTS * left).astype(jnp.int32)
         gain, error = self._gains(own, starts, usual)
-        clear = (gain > error) & (jnp.sum(own.number > 0) >= FEWEST)
+        clear = (gain > error) & (jnp.sum(own.number > 0) >= FEWEST) & (now >= total // EARLIEST)
         best = jnp.argmax(jnp.where(clear, gain, -jnp.inf))
         return own._replace(planned=jnp.where(clear[best], starts[best], usual))
 
