@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness drills bench lint docs clean forecast
+.PHONY: help train test browser-test parity mutation exactness drills forecast bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -72,6 +72,7 @@ exactness: $(READY)
 drills: $(READY)
 	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
 	$(BIN)/python -m benchmarks.drills.process_loss
+
 forecast: $(READY)
 	$(BIN)/python -m benchmarks.forecast $(ARGS)
 
