@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness drills bench lint docs clean
+.PHONY: help train test browser-test parity mutation exactness drills forecast bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -15,6 +15,7 @@ help:
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
+	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
 	@echo "make lint    ruff and mypy"
@@ -71,6 +72,9 @@ exactness: $(READY)
 drills: $(READY)
 	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
 	$(BIN)/python -m benchmarks.drills.process_loss
+
+forecast: $(READY)
+	$(BIN)/python -m benchmarks.forecast $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

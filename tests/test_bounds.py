@@ -136,6 +136,9 @@ DEFAULTS = {
     rx.AdvanceOnPlateau: {
         "monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "cooldown": 0, "accumulation_size": 1, "latest": None,
     },
+    rx.AnnealWhenWorthIt: {
+        "monitor": "value", "warmup_steps": 0, "gain": 0.0, "timescale": 1_000.0, "power": 0.5, "doubt": 0.2, "confidence": 1.64,
+    },
     rx.Greedy: {
         "monitor": "value", "mode": "min", "factor": 0.95, "patience": 10, "rtol": 0.0, "atol": 1e-6, "cooldown": 0, "warmup": 0,
         "min_scale": 0.1, "max_scale": 10.0, "min_change": 0.0, "reset_after": None,

@@ -31,6 +31,7 @@ from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import (
     AdvanceOnPlateau,
+    AnnealWhenWorthIt,
     Greedy,
     Median,
     PlateauRate,
@@ -80,6 +81,7 @@ from rheostax.units import resolve, stretch
 
 __all__ = [
     "AdvanceOnPlateau",
+    "AnnealWhenWorthIt",
     "ArgumentError",
     "Checkpoints",
     "Clock",

@@ -93,3 +93,13 @@ def test_unknown_topic_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--only", "nothing"])
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
+
+
+def test_forecasts_are_skipped_in_so_many_words_without_curves(tmp_path, capsys):
+    from benchmarks import forecast
+
+    with pytest.raises(SystemExit, match="Nothing was measured: name the folder with the loss curves"):
+        forecast.main([])
+    forecast.main([str(tmp_path)])
+    told = capsys.readouterr().out
+    assert told.count("skipped, there is no") == 3

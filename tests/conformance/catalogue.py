@@ -31,16 +31,19 @@ SAMPLES: dict[str, Any] = {
     "begin": 2,
     "best_value": 0.25,
     "boundaries": [4, 11],
+    "confidence": 0.01,
     "cooldown": 1,
     "cooldown_count": 1,
     "d_model": 16,
     "decay_power": 0.75,
     "decay_rate": 0.7,
     "decay_steps": 12,
+    "doubt": 0.1,
     "down_steps": 5,
     "end": 30,
     "end_value": 0.015625,
     "factor": 0.625,
+    "gain": 0.5,
     "half_life": 3,
     "init_value": 0.3,
     "k_decay": 1.25,
@@ -92,8 +95,9 @@ SAMPLES: dict[str, Any] = {
     "window": 3,
 }
 
-# For a class that takes less than SAMPLES has for a name.
+# For a class that takes less than SAMPLES has for a name, or needs more.
 OF_ONE_CLASS: dict[str, dict[str, Any]] = {
+    "AnnealWhenWorthIt": {"total_steps": 30},
     "CosineRestarts": {"length_factor": 2},
     "Median": {
         "window": 5,
@@ -104,6 +108,7 @@ OF_ONE_CLASS: dict[str, dict[str, Any]] = {
 # More settings of a class, by name: other choices of the arguments that are words.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "AdvanceOnPlateau": [{"latest": None}, {"rates": [0.3, rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(monitor="loss")], "latest": None}],
+    "AnnealWhenWorthIt": [{"warmup_steps": 0}],
     "CosineRestarts": [{"length_factor": 1, "limit": None}],
     "Cyclic": [{"interpolation": "cosine"}],
     "Exponential": [{"staircase": False}],

@@ -232,6 +232,46 @@ def replay(
 
 
 @app.command()
+def forecast(
+    runs: Annotated[list[Path], typer.Argument(help="The run, live or finished, and finished runs of the same model beside it.")],
+    total: Annotated[int | None, typer.Option("--total", min=1, help="The budget in updates; what the run has made by default.")] = None,
+    warmup: Annotated[int | None, typer.Option(min=0, help="Updates of the warm-up; by default, while the rate rises.")] = None,
+    expressions: Annotated[list[str] | None, typer.Option("--with", help="A schedule to compare; may be repeated.")] = None,
+    law: Annotated[
+        str, typer.Option(help="fading_multi_power, multi_power, functional, annealing or minimal_decay.")
+    ] = "fading_multi_power",
+    loss: Annotated[str | None, typer.Option(help="The metric to predict; the training loss by default.")] = None,
+    coverage: Annotated[float, typer.Option(help="Probability that the bands are meant to cover.")] = 0.9,
+    count: Annotated[str | None, typer.Option(help="The column of a table that counts the updates.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="The column of a table with the rate.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the forecast into this PNG or SVG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")] = False,
+) -> None:
+    """Say where a run would land if its decay began now, or later: rheostax forecast RUN FINISHED --total 50000.
+
+    At least one of the runs should have a rate that fell; exit code 1 if nothing can be predicted.
+    """
+    from rheostax.cli import forecast as work  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
+
+    found = work.run(
+        runs,
+        total,
+        warmup=warmup,
+        expressions=expressions or [],
+        law=law,
+        loss=loss,
+        coverage=coverage,
+        picture=plot,
+        count=count,
+        learning_rate=learning_rate,
+    )
+    typer.echo(_json(work.to_json(found)) if as_json else work.words(found))
+    _see(plot, silent=as_json)
+    if not found.can_tell:
+        sys.exit(1)
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories, CSV, JSON Lines or TensorBoard event files.", metavar="RUN...")],
     out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html by default, or report.html for several runs.")] = None,

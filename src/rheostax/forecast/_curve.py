@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rheostax._check import did_you_mean
+from rheostax._words import counted
 from rheostax.errors import ArgumentError, RunError
 from rheostax.record.read import RunLog, Series, read_run
 
 __all__ = ["Curve", "read_curve"]
 
 LOSSES = ("loss", "train_loss", "train/loss", "training_loss", "value")  # what runs call the loss, the likeliest first
+GAP = 20  # times the usual distance of two points: where a log is said to have a gap
 FEWEST = 8  # points below which no curve is a curve
 
 
@@ -28,6 +31,8 @@ class Curve:
             falls or rises by more than a tenth at once and stays, to jump at the later one.
         loss: The loss, finite, `[n]`.
         name: What to call it in messages.
+        batch_size: Examples per update, where the run tells; `fit` refuses runs that differ in it.
+        notes: What was put in order, left out or is missing.
 
     Raises:
         ArgumentError: If an argument breaks its rule; says what could be done about it.
@@ -42,6 +47,8 @@ class Curve:
     learning_rate: np.ndarray
     loss: np.ndarray
     name: str = "curve"
+    batch_size: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field, dtype in (("step", np.int64), ("learning_rate", np.float64), ("loss", np.float64)):
@@ -92,8 +99,11 @@ class Curve:
         held = _jumps(self.learning_rate)
         # A jump happens at the later of the two counts: just before it, the earlier rate is still there.
         extra = self.step[1:][held] - 1
-        steps = np.concatenate([self.step, extra])
-        values = np.concatenate([self.learning_rate, self.learning_rate[:-1][held]])
+        # Where the warm-up's end lies between two points, the rate has risen by then: it neither rises nor falls after it.
+        between = self.step[0] < warmup_steps and warmup_steps not in self.step
+        after = np.flatnonzero(self.step > warmup_steps)[:1] if between else np.zeros(0, np.int64)
+        steps = np.concatenate([self.step, extra, np.full(len(after), warmup_steps)])
+        values = np.concatenate([self.learning_rate, self.learning_rate[:-1][held], self.learning_rate[after]])
         order = np.argsort(steps, kind="stable")
         rates = np.interp(counts, steps[order], values[order])
         begin = min(warmup_steps, len(counts))
@@ -149,8 +159,26 @@ def read_curve(
         raise RunError(f"{log.path} tells no learning rate, and a forecast needs it. Name its column with learning_rate=...")
     good = np.isfinite(values.value)
     known = np.isfinite(rates.value)
-    steps = values.count[good]
-    return Curve(steps, np.interp(steps, rates.count[known], rates.value[known]), values.value[good], log.path.name)
+    steps, losses = values.count[good], values.value[good]
+    found = Curve(steps, np.interp(steps, rates.count[known], rates.value[known]), losses, log.path.name, _batch_size(log))
+    return dataclasses.replace(found, notes=(*log.notes, *_notes(found, int((~good).sum()))))
+
+
+def _batch_size(log: RunLog) -> float | None:
+    """Return how many examples an update had, if the run tells one number for all of them."""
+    told = log.config.get("batch_size")
+    column = log.series.get("batch_size")
+    sizes = {float(told)} if isinstance(told, int | float) else set(np.unique(column.value)) if column is not None else set()
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _notes(curve: Curve, left_out: int) -> Iterator[str]:
+    if left_out:
+        yield f"{counted(left_out, 'point')} whose loss isn't finite left out"
+    gaps = np.diff(curve.step)
+    if gaps.max() > GAP * np.median(gaps):
+        k = int(gaps.argmax())
+        yield f"nothing was logged between {int(curve.step[k]):,} and {int(curve.step[k + 1]):,}; the rate is taken as a line there"
 
 
 def _loss(log: RunLog, name: str | None) -> Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,15 @@ from rheostax.forecast._fitted import Fitted
 from rheostax.forecast._laws import LAWS, Law
 from rheostax.forecast._path import Path
 
-__all__ = ["fit"]
+__all__ = ["as_curves", "as_law", "fit"]
 
 BLOCKS = 128  # of a run in a fit: twice as many change a prediction by less than its noise
 STARTS = ((0.0, 0.0), (-0.5, 1.5), (0.5, -1.5), (0.3, 1.5))  # in standard deviations of the first two parameters
 TRUST = (0.0003, 0.003)  # of the loss: how far off laws may be, at least and at most, by which residuals are weighed against the usual
+OFF = 0.0025  # of the loss: how far off a law is in a run; chosen so that 90% bands cover 90% of what other runs show
+ALIKE = 0.5  # natural logarithm of the factor in the count over which the error of a law stays alike
+MOST = 1_000  # points of a run that are fitted
+THINNED = 64  # points of a run that stand for all where errors are correlated
 REWEIGHTED = 3
 QUADRATIC = 0.25  # residuals above this part of the scale count linearly: the first points after a warm-up are always off
 
@@ -33,8 +37,8 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
 
     Args:
         curves: The runs, as `rx.forecast.read_curve` reads them, or anything with the arrays `step`, `learning_rate` and `loss`.
-            Points inside the warm-up are left out.
-        law: "fading_multi_power", "multi_power" or "annealing", or a `Law`.
+            Points inside the warm-up are left out; of more than 1,000 points of a run, neighbours are averaged.
+        law: "fading_multi_power", "multi_power", "functional", "annealing" or "minimal_decay", or a `Law`.
         warmup_steps: Updates of the warm-up, the same in all runs, >= 0; its rates count as progress.
 
     Returns:
@@ -51,19 +55,21 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     >>> print(fitted.predict(np.full(8_000, 1e-3), steps=[8_000]).loss.round(2))
     [2.35]
     """
-    family = _law(law)
-    runs = _curves(curves)
+    family = as_law(law)
+    runs = as_curves(curves)
     if not isinstance(warmup_steps, int) or warmup_steps < 0:
         raise ArgumentError(f"forecast: warmup_steps must be a whole number >= 0, got {warmup_steps!r}.")
     after = [_after_warmup(one, warmup_steps) for one in runs]
+    _require_one_batch_size(after)
     reference = max(float(one.learning_rate.max()) for one in after)
     if not reference > 0:
         raise ArgumentError("forecast: the learning rate is 0 everywhere, so there is no progress to fit. Give the rates that were used.")
+    points = [_averaged(one) for one in after]
     paths = [
-        Path.of(one.rates(warmup_steps), one.step, begin=warmup_steps, reference=reference, exponent=family.exponent, blocks=BLOCKS)
-        for one in after
+        Path.of(one.rates(warmup_steps), steps, begin=warmup_steps, reference=reference, exponent=family.exponent, blocks=BLOCKS)
+        for one, (steps, _) in zip(after, points, strict=True)
     ]
-    loss = np.concatenate([one.loss for one in after])
+    loss = np.concatenate([losses for _, losses in points])
     if np.ptp(loss) == 0:
         raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
     problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
@@ -72,11 +78,12 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     covariance = problem.covariance(parameters, coefficients)
     return Fitted(
         family, reference, warmup_steps, parameters, np.pad(coefficients, (0, 3 - len(coefficients))), covariance,
-        _Noise.of([len(path.knots) for path in paths], residuals).deviation, tuple(one.name for one in after), problem.falls,
+        _deviation(residuals), tuple(one.name for one in after), problem.falls,
     )  # fmt: skip
 
 
-def _law(law: str | Law) -> Law:
+def as_law(law: str | Law) -> Law:
+    """Return a law by its name; refuse an unknown one."""
     if isinstance(law, Law):
         return law
     if law not in LAWS:
@@ -86,7 +93,8 @@ def _law(law: str | Law) -> Law:
     return LAWS[law]
 
 
-def _curves(curves: Any) -> list[Curve]:
+def as_curves(curves: Any) -> list[Curve]:
+    """Return one or more runs as a list of curves; refuse anything else, and none at all."""
     single = isinstance(curves, Curve) or hasattr(curves, "learning_rate")
     found = [curves] if single else list(curves.values() if isinstance(curves, dict) else curves)
     if not found:
@@ -107,24 +115,26 @@ def _after_warmup(one: Curve, warmup_steps: int) -> Curve:
     return dataclasses.replace(one, step=one.step[keep], learning_rate=one.learning_rate[keep], loss=one.loss[keep])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Noise:
-    """How residuals scatter, and how many of them in a row say the same thing."""
+def _averaged(one: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of a run: where there are very many, means over as many neighbours each as it takes to make them few."""
+    size = -(-len(one) // MOST)
+    if size == 1:
+        return one.step, one.loss
+    begins = np.arange(0, len(one), size)
+    number = np.diff(np.append(begins, len(one)))
+    return (np.add.reduceat(one.step, begins) / number).round().astype(np.int64), np.add.reduceat(one.loss, begins) / number
 
-    deviation: float
-    repeats: float
 
-    @classmethod
-    def of(cls, lengths: Sequence[int], residuals: np.ndarray) -> _Noise:
-        deviation = float(1.4826 * np.median(np.abs(residuals)))
-        pieces = np.split(residuals, np.cumsum(lengths)[:-1])
-        pairs = [(piece[1:], piece[:-1]) for piece in pieces]
-        spread = sum(float(np.sum(np.clip(piece, -3 * deviation, 3 * deviation) ** 2)) for piece in pieces)
-        together = sum(
-            float(np.sum(np.clip(a, -3 * deviation, 3 * deviation) * np.clip(b, -3 * deviation, 3 * deviation))) for a, b in pairs
-        )
-        correlation = min(max(together / spread if spread else 0.0, 0.0), 0.97)
-        return cls(max(deviation, 1e-12), (1 + correlation) / (1 - correlation))
+def _require_one_batch_size(runs: list[Curve]) -> None:
+    told = {one.batch_size: one.name for one in runs if one.batch_size is not None}
+    if len(told) > 1:
+        sizes = ", ".join(f"{size:g} in {name}" for size, name in told.items())
+        raise ArgumentError(f"forecast: the runs have other batch sizes, {sizes}: a law holds for one of them. Fit runs of one batch size.")
+
+
+def _deviation(residuals: np.ndarray) -> float:
+    """Return the standard deviation of residuals, as their median tells it."""
+    return max(float(1.4826 * np.median(np.abs(residuals))), 1e-12)
 
 
 class _Problem:
@@ -165,7 +175,7 @@ class _Problem:
         scale = TRUST[1] * level
         first = self._search(starts, scale)
         design = self.design(first)
-        noise = float(1.4826 * np.median(np.abs(design @ self.coefficients(design, scale) - self.loss)))
+        noise = _deviation(design @ self.coefficients(design, scale) - self.loss)
         scale = float(np.clip(3 * noise, TRUST[0] * level, TRUST[1] * level))
         best = self._search([first], scale)
         return best, self.coefficients(self.design(best), scale)
@@ -177,8 +187,11 @@ class _Problem:
         return min(found, key=lambda one: one.cost).x
 
     def covariance(self, parameters: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Return the covariance of searched parameters and coefficients together, from the curvature at the best fit."""
-        noise = _Noise.of([len(path.knots) for path in self.paths], self.design(parameters) @ coefficients - self.loss)
+        """Return the covariance of searched parameters and coefficients together, from the curvature at the best fit.
+
+        A law is off, and it is off in the same direction for a good part of a run. So residuals count as noise plus an error that is
+        correlated within a run (Kennedy and O'Hagan's discrepancy): many points of one run don't make its parameters certain.
+        """
         columns = len(coefficients)
         slopes = []
         for i in range(len(parameters)):
@@ -186,9 +199,19 @@ class _Problem:
             step[i] = 1e-4
             ahead, behind = (self.design(parameters + sign * step) @ coefficients for sign in (1, -1))
             slopes.append((ahead - behind) / 2e-4)
-        jacobian = np.concatenate([np.stack(slopes, 1), self.design(parameters)], 1) / (noise.deviation * np.sqrt(noise.repeats))
-        prior = np.concatenate([1 / self.deviation**2, np.full(columns, 1e-12)])
-        inverse = np.linalg.pinv(jacobian.T @ jacobian + np.diag(prior), hermitian=True)
+        jacobian = np.concatenate([np.stack(slopes, 1), self.design(parameters)], 1)
+        noise = _deviation(self.design(parameters) @ coefficients - self.loss)
+        information = np.diag(np.concatenate([1 / self.deviation**2, np.full(columns, 1e-12)]))
+        ends = np.cumsum([len(path.knots) for path in self.paths])
+        for path, end in zip(self.paths, ends, strict=True):
+            n = len(path.knots)
+            chosen = np.unique(np.linspace(0, n - 1, min(n, THINNED)).round().astype(int))
+            part, level = jacobian[end - n + chosen], float(np.median(np.abs(self.loss[end - n : end])))
+            time = np.log(path.knots[chosen])
+            shared = (OFF * level) ** 2 * np.exp(-np.abs(time[:, None] - time) / ALIKE)
+            error = shared + np.eye(len(chosen)) * noise**2 * len(chosen) / n
+            information += part.T @ np.linalg.solve(error, part)
+        inverse = np.linalg.pinv(information, hermitian=True)
         full = np.zeros((len(parameters) + 3,) * 2)
         full[: len(inverse), : len(inverse)] = inverse
         return full

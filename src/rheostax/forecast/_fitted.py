@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,8 @@ __all__ = ["Fitted", "Prediction"]
 
 BLOCKS = 400  # of a run in a prediction
 KNOTS = 600  # at which it is evaluated; between them it goes along a line
-MODEL = 2.5  # how much wider than the residuals of the fit the law's own error on a run that it hasn't seen is taken to be
-LEAST = 0.001  # of the loss: what no law is better than, however well it fits
+LEAST = 0.0007  # of the loss: what no law is better than, however well it fits
+UNTOLD = 0.8  # of what is usual: a parameter whose deviation is still more hasn't been told by the runs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +42,16 @@ class Prediction:
     def __repr__(self) -> str:
         band = f"{say(float(self.low[-1]), 5)} to {say(float(self.high[-1]), 5)}"
         return f"Prediction(loss {say(self.final, 5)} at update {self.steps[-1]:,}, {self.coverage:.0%} band {band})"
+
+
+class Endings(NamedTuple):
+    """What several schedules end with."""
+
+    loss: np.ndarray  # float64 [n]
+    deviation: np.ndarray  # float64 [n]: of the loss
+    gain: np.ndarray  # float64 [n]: how much lower the loss is than that of the one they are compared with
+    error: np.ndarray  # float64 [n]: standard deviation of the gain
+    known: np.ndarray  # float64 [k]: what the runs are predicted to end with whose ends are known
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,6 +179,11 @@ class Fitted:
         progress, gained = self.law.terms(path, self.parameters)
         return float((self.coefficients @ np.stack([np.ones_like(progress), progress, -gained]))[0])
 
+    def gained(self, rates: np.ndarray) -> float:
+        """Return what the falls of the rates have gained by their end, the progress aside."""
+        _, gained = self.law.terms(self._path(rates, np.array([len(rates)])), self.parameters)
+        return float(self.coefficients[2] * gained[0])
+
     def _path(self, rates: np.ndarray, knots: np.ndarray, stride: float = 1.0) -> Path:
         begin = round(self.warmup_steps / stride)
         return Path.of(rates, knots, begin=begin, reference=self.reference, exponent=self.law.exponent, blocks=BLOCKS, stride=stride)
@@ -180,8 +195,8 @@ class Fitted:
                 "Fit also a run whose rate decays, or falls once."
             )
 
-    def _evaluate(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Return the loss at the path's knots, and its standard deviation."""
+    def _sensitive(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loss at the path's knots, and its derivative by the parameters and the coefficients, `[k, p]`."""
 
         def loss(parameters: np.ndarray) -> np.ndarray:
             progress, gained = self.law.terms(path, parameters)
@@ -194,10 +209,47 @@ class Fitted:
             step = np.zeros_like(self.parameters)
             step[i] = 1e-4
             slopes.append((loss(self.parameters + step) - loss(self.parameters - step)) / 2e-4)
-        jacobian = np.stack([*slopes, np.ones_like(progress), progress, -gained], 1)
+        return loss(self.parameters), np.stack([*slopes, np.ones_like(progress), progress, -gained], 1)
+
+    def _evaluate(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loss at the path's knots, and its standard deviation."""
+        predicted, jacobian = self._sensitive(path)
         variance = np.einsum("ki,ij,kj->k", jacobian, self.covariance, jacobian)
-        predicted = loss(self.parameters)
-        return predicted, np.sqrt(np.maximum(variance, 0) + (MODEL * self.deviation) ** 2 + (LEAST * predicted) ** 2)
+        return predicted, np.sqrt(np.maximum(variance, 0) + self.deviation**2 + (LEAST * predicted) ** 2)
+
+    def endings(self, candidates: Sequence[np.ndarray], usual: int, known: Sequence[np.ndarray] = ()) -> Endings:
+        """Return what each of several schedules of one length ends with, and how much lower that is than for one of them.
+
+        What isn't known of two schedules alike cancels in their difference, to which the law's own error adds the more the less
+        alike they are.
+
+        Args:
+            candidates: The rates of every update, `[n]` each.
+            usual: Which of them the others are compared with.
+            known: The rates of runs whose ends are known, so that the deviation of a loss is that of its difference to their mean.
+        """
+        paths = [self._path(rates, np.array([len(rates)])) for rates in (*candidates, *known)]
+        for path in paths:
+            self._require_known(path)
+        found = [self._sensitive(path) for path in paths]
+        n = len(candidates)
+        ends, slopes = np.concatenate([one for one, _ in found]), np.concatenate([slope for _, slope in found])
+        loss, jacobian = ends[:n], slopes[:n]
+
+        def variance(of: np.ndarray) -> np.ndarray:
+            return np.maximum(np.einsum("ki,ij,kj->k", of, self.covariance, of), 0.0)
+
+        own = (LEAST * loss) ** 2
+        apart = np.array([np.mean(np.abs(rates - candidates[usual])) for rates in candidates]) / self.reference
+        error = variance(jacobian - jacobian[usual]) + 2 * own * np.minimum(2 * apart, 1.0)
+        level = variance(jacobian - slopes[n:].mean(0)) + own * (1 + 1 / len(known)) if known else variance(jacobian) + own
+        return Endings(loss, np.sqrt(level + self.deviation**2), loss[usual] - loss, np.sqrt(error), ends[n:])
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Names of the parameters that the runs hardly tell, so that they stay near what is usual for the law."""
+        deviation = np.sqrt(np.diag(self.covariance))[: len(self.law.names)]
+        return tuple(name for name, one, usual in zip(self.law.names, deviation, self.law.deviation, strict=True) if one > UNTOLD * usual)
 
 
 def _knots(wanted: np.ndarray, rates: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from rheostax.forecast._path import Path
 
-__all__ = ["LAWS", "Annealing", "FadingMultiPower", "Law", "MultiPower"]
+__all__ = ["LAWS", "Annealing", "FadingMultiPower", "Functional", "Law", "MinimalDecay", "MultiPower"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,4 +88,53 @@ class Annealing(Law):
         return path.progress ** -np.exp(log_a), (kernel * path.passed) @ path.fall
 
 
-LAWS: dict[str, Law] = {"fading_multi_power": FadingMultiPower(), "multi_power": MultiPower(), "annealing": Annealing()}
+@dataclasses.dataclass(frozen=True)
+class Functional(Law):
+    """The functional scaling law with a constant noise: the noise of every update is forgotten with the sum of rates since then.
+
+    `loss = floor + size * T ** -s + c3 * integral of (1 + c * (T - r)) ** -(1 + b) * eta(r) dr over r from 0 to T`, T the sum of all rates.
+    The integral by parts is a sum over the changes of the rate, the rise from 0 included:
+    `loss = floor' + size * T ** -s - gain * (sum_k (eta_{k-1} - eta_k) * (1 - (1 + c * T_k) ** -b) + (1 + c * T) ** -b)`, T_k the sum of
+    rates since fall k. So it is the multi-power law without a dependence on the rate at the fall, and with the noise still rising early in
+    the run. Source: Li et al., arXiv 2509.19189, where b = 1 - 1 / beta; the part of the noise that falls with the loss is left out.
+    """
+
+    names: tuple[str, ...] = ("log s", "log c", "log b")
+    mean: tuple[float, ...] = (float(np.log(0.5)), float(np.log(10.0)), float(np.log(0.45)))
+    deviation: tuple[float, ...] = (1.0, 2.0, 0.3)
+
+    def terms(self, path: Path, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        s, c, b = np.exp(parameters)
+        forgotten = -np.expm1(-b * np.log1p(c * path.since))
+        return path.progress**-s, (forgotten * path.passed) @ path.fall + (1 + c * path.area) ** -b
+
+
+@dataclasses.dataclass(frozen=True)
+class MinimalDecay(Law):
+    """The minimal law of a decay: all falls as one, of which only the depth and the duration count.
+
+    `loss = floor + size * S ** -a - gain * h * (1 - (1 + d / k) ** -b)`, S the sum of all rates, h how deep the rate has fallen below the
+    reference, d twice the mean time since its falls, weighed by their size, in thousands of updates: after a linear decay to 0, h is 1, d
+    its duration, and S the updates before it and half of those in it. Source: this project, after the stable and the decay stage of
+    Haegele et al., arXiv 2405.18392.
+    """
+
+    names: tuple[str, ...] = ("log a", "log k", "log b")
+    mean: tuple[float, ...] = (float(np.log(0.5)), 0.0, float(np.log(0.5)))
+    deviation: tuple[float, ...] = (1.0, 1.5, 0.5)
+
+    def terms(self, path: Path, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a, k, b = np.exp(parameters)
+        depth = path.passed @ path.fall
+        duration = 2 * (path.age * path.passed) @ path.fall / np.where(depth > 0, depth, 1.0)
+        kernel = -np.expm1(-b * np.log1p(np.maximum(duration, 0.0) / k))
+        return path.progress**-a, np.maximum(depth, 0.0) * kernel
+
+
+LAWS: dict[str, Law] = {
+    "fading_multi_power": FadingMultiPower(),
+    "multi_power": MultiPower(),
+    "functional": Functional(),
+    "annealing": Annealing(),
+    "minimal_decay": MinimalDecay(),
+}

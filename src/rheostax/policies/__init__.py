@@ -2,6 +2,7 @@
 
 from rheostax.policies._policy import Policy
 from rheostax.policies.advance_on_plateau import AdvanceOnPlateau
+from rheostax.policies.anneal_when_worth_it import AnnealWhenWorthIt
 from rheostax.policies.greedy import Greedy
 from rheostax.policies.median import Median
 from rheostax.policies.plateau_rate import PlateauRate
@@ -12,6 +13,7 @@ from rheostax.policies.stop_on_plateau import StopOnPlateau
 
 __all__ = [
     "AdvanceOnPlateau",
+    "AnnealWhenWorthIt",
     "Greedy",
     "Median",
     "PlateauRate",
