@@ -108,9 +108,7 @@ def distributed(folder, count, *arguments):
 
 
 def test_the_command_line_with_two_processes(tmp_path):
-    (code, out, err), (code_of_1, out_of_1, err_of_1) = distributed(
-        tmp_path, 2, "--epochs", "3", "--checkpoint-every", "5", "--json"
-    )
+    (code, out, err), (code_of_1, out_of_1, err_of_1) = distributed(tmp_path, 2, "--epochs", "3", "--checkpoint-every", "5", "--json")
     assert (code, code_of_1) == (0, 0), err + err_of_1
     summary = json.loads(out)
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
