@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness drills forecast bench lint docs clean
+.PHONY: help train test browser-test parity mutation exactness false-cuts drills forecast bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -16,6 +16,7 @@ help:
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
 	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
+	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (10 minutes)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
 	@echo "make lint    ruff and mypy"
@@ -75,6 +76,9 @@ drills: $(READY)
 
 forecast: $(READY)
 	$(BIN)/python -m benchmarks.forecast $(ARGS)
+
+false-cuts: $(READY)
+	$(BIN)/python -m benchmarks.false_cuts $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -125,6 +125,10 @@ DEFAULTS = {
         "min_scale": 0.0,
     },
     rx.StopOnPlateau: {"monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "accumulation_size": 1},
+    rx.ReduceOnStatisticalPlateau: {
+        "monitor": "value", "mode": "min", "window": 1000, "rtol": 1e-3, "atol": 0.0, "alpha": 0.01, "blocks": 64, "paired": False,
+        "factor": 0.1, "min_scale": 0.0,
+    },
     rx.PlateauRate: {
         "monitor": "value", "mode": "min", "patience": 10, "rtol": 1e-4, "atol": 0.0, "cooldown": 0, "accumulation_size": 1, "factor": 0.1,
         "min_value": 0.0, "min_change": 0.0, "strict": False, "best_value": None, "plateau_count": 0, "cooldown_count": 0,

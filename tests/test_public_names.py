@@ -26,6 +26,7 @@ NAMES = {
         "StopOnPlateau",
     ],
     "faults": ["Median", "Rollback", "accumulate", "should_roll_back"],
+    "statistical plateaus": ["AdvanceOnStatisticalPlateau", "ReduceOnStatisticalPlateau", "StopOnStatisticalPlateau", "paired_change"],
     "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],

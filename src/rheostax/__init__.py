@@ -31,15 +31,19 @@ from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import (
     AdvanceOnPlateau,
+    AdvanceOnStatisticalPlateau,
     AnnealWhenWorthIt,
     Greedy,
     Median,
     PlateauRate,
     Policy,
     ReduceOnPlateau,
+    ReduceOnStatisticalPlateau,
     RestartOnPlateau,
     SpikeGuard,
     StopOnPlateau,
+    StopOnStatisticalPlateau,
+    paired_change,
 )
 from rheostax.preview import preview
 from rheostax.race import race
@@ -81,6 +85,7 @@ from rheostax.units import resolve, stretch
 
 __all__ = [
     "AdvanceOnPlateau",
+    "AdvanceOnStatisticalPlateau",
     "AnnealWhenWorthIt",
     "ArgumentError",
     "Checkpoints",
@@ -116,6 +121,7 @@ __all__ = [
     "Recorder",
     "ReduceLROnPlateauState",
     "ReduceOnPlateau",
+    "ReduceOnStatisticalPlateau",
     "Repeat",
     "Replay",
     "RestartOnPlateau",
@@ -131,6 +137,7 @@ __all__ = [
     "StateError",
     "Step",
     "StopOnPlateau",
+    "StopOnStatisticalPlateau",
     "Tanh",
     "UnknownMetricError",
     "Warmup",
@@ -145,6 +152,7 @@ __all__ = [
     "learning_rate",
     "node",
     "observe",
+    "paired_change",
     "parse",
     "preview",
     "race",

@@ -20,9 +20,9 @@ from rheostax._processes import agreed
 from rheostax._rate import LearningRate
 from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
+from rheostax.policies._actions import Stopping
 from rheostax.policies._policy import policies
 from rheostax.policies.spike_guard import SpikeGuard
-from rheostax.policies.stop_on_plateau import StopOnPlateau
 
 __all__ = [
     "apply",
@@ -153,7 +153,7 @@ def should_stop(x: Any) -> jax.Array:
     """
     bodies = [state.body for state in controls(opt_state(x)).values()]
     found = [pair for body in bodies for pair in policies(body.rate, body.observed)]
-    signals = [seen.own.stopped for policy, seen in found if isinstance(policy, StopOnPlateau)]
+    signals = [seen.own.stopped for policy, seen in found if isinstance(policy, Stopping)]
     if not signals:
         raise StateError("Nothing in this learning rate asks to stop. Multiply it by rx.StopOnPlateau(...).")
     return functools.reduce(jnp.logical_or, (signal > 0 for signal in signals))

@@ -23,6 +23,7 @@ HERE = "tests/conformance/catalogue.py"
 SAMPLES: dict[str, Any] = {
     "accumulation_size": 2,
     "after": rx.Cosine(0.3, 20),
+    "alpha": 0.5,
     "amplitude": 0.25,
     "amplitude_factor": 0.8,
     "at": 6,
@@ -30,6 +31,7 @@ SAMPLES: dict[str, Any] = {
     "before": rx.Cosine(0.3, 10),
     "begin": 2,
     "best_value": 0.25,
+    "blocks": 9,
     "boundaries": [4, 11],
     "confidence": 0.01,
     "cooldown": 1,
@@ -57,6 +59,7 @@ SAMPLES: dict[str, Any] = {
     "min_change": 0.001,
     "min_scale": 0.05,
     "min_value": 0.02,
+    "paired": True,
     "patience": 2,
     "pct_start": 0.35,
     "peak_factor": 0.9,
@@ -95,14 +98,19 @@ SAMPLES: dict[str, Any] = {
     "window": 3,
 }
 
+WIDE = {"window": 9, "rtol": 0.002, "atol": 4.0}  # as many observations as blocks; every difference of the streams is less than a fall
+
 # For a class that takes less than SAMPLES has for a name, or needs more.
 OF_ONE_CLASS: dict[str, dict[str, Any]] = {
+    "AdvanceOnStatisticalPlateau": {**WIDE, "latest": None},
     "AnnealWhenWorthIt": {"total_steps": 30},
     "CosineRestarts": {"length_factor": 2},
     "Median": {
         "window": 5,
         "rate": 0.3 * rx.ReduceOnPlateau(patience=1, factor=0.5) * rx.ReduceOnPlateau(monitor="loss", mode="max", patience=1),
     },
+    "ReduceOnStatisticalPlateau": WIDE,
+    "StopOnStatisticalPlateau": WIDE,
 }
 
 # More settings of a class, by name: other choices of the arguments that are words.
@@ -118,6 +126,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "OneCycle": [{"interpolation": "linear"}, {"three_phase": False}, {"three_phase": False, "pct_start": -0.2}],
     "PiecewiseInterpolate": [{"interpolation": "cosine"}],
     "PlateauRate": [{"mode": "max", "best_value": None, "strict": False}, {"strict": False, "plateau_count": 0, "cooldown_count": 0}],
+    "ReduceOnStatisticalPlateau": [{"mode": "max", "paired": False}],
     "ReduceOnPlateau": [{"mode": "max"}, {"monitor": "val_loss", "accumulation_size": 1}],
     "Repeat": [{"length_factor": 1.0, "limit": None}],
     "RestartOnPlateau": [{"rate": rx.Cosine(0.3, 9) * rx.ReduceOnPlateau(patience=1), "max_restarts": None}],

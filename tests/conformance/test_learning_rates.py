@@ -243,7 +243,7 @@ def test_observations_move_the_rate(name):
     run = training(name)
     silent = {metric: np.full(STEPS, np.nan, np.float32) for metric in run.streams}
     moved = np.any(np.asarray(run.run()[1]) != np.asarray(run.run(streams=silent)[1]))
-    assert moved or isinstance(EXAMPLES[name], rx.StopOnPlateau)
+    assert moved or isinstance(EXAMPLES[name], rx.StopOnPlateau | rx.StopOnStatisticalPlateau)
 
 
 @each_example
@@ -256,7 +256,7 @@ def test_vmap_over_hyperparameters_is_a_loop(name):
         last = jax.tree.map(lambda leaf, i=i: leaf[i, 1], found.states)
         observed = jax.tree.map(lambda got, want: np.asarray(got).astype(want.dtype), state.body.observed, last)
         assert_within(last, observed, limit(rate))
-    if jax.tree.leaves(rate) and not isinstance(rate, rx.StopOnPlateau):
+    if jax.tree.leaves(rate) and not isinstance(rate, rx.StopOnPlateau | rx.StopOnStatisticalPlateau):
         assert np.any(found.rates[0] != found.rates[2])
 
 

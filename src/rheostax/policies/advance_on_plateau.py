@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rheostax import _check
-from rheostax._counter import increment
-from rheostax._duration import Steps
-from rheostax._node import duration, node
-from rheostax._rate import LearningRate, Metrics, as_learning_rate
-from rheostax._twofloat import TwoFloat, where
-from rheostax.errors import ArgumentError
+from rheostax._node import node
+from rheostax.policies._actions import Advancing
 from rheostax.policies._on_plateau import OnPlateau
-from rheostax.policies._policy import Observed
 
 __all__ = ["AdvanceOnPlateau", "AdvanceState"]
 
@@ -35,7 +28,7 @@ class AdvanceState(NamedTuple):
 
 
 @node
-class AdvanceOnPlateau(OnPlateau):
+class AdvanceOnPlateau(Advancing, OnPlateau):
     """Use one learning rate after another, and go on whenever a metric hasn't improved for `patience` observations in a row.
 
     The value at count k is that of the part in charge at k - b, where b is the count at which it began: as in `rx.Join`,
@@ -64,66 +57,9 @@ class AdvanceOnPlateau(OnPlateau):
     array([0.5  , 0.5  , 0.5  , 0.5  , 0.375, 0.25 , 0.125, 0.   ], dtype=float32)
     """
 
-    rates: tuple[LearningRate, ...]
-    _: dataclasses.KW_ONLY
-    latest: tuple[Steps, ...] | None = duration(default=None)
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "rates", tuple(as_learning_rate(rate) for rate in self.rates))
-        if len(self.rates) < 2:
-            raise ArgumentError(
-                f"AdvanceOnPlateau: rates must be two or more, got {len(self.rates)}. The plateau leads from one to the next."
-            )
-        if self.latest is not None:
-            _check.increasing(self, "latest")
-            if len(self.latest) != len(self.rates) - 1:
-                raise ArgumentError(
-                    f"AdvanceOnPlateau: latest must be one fewer than the rates, got {len(self.latest)} for {len(self.rates)} rates."
-                )
-
-    def children(self) -> tuple[LearningRate, ...]:
-        return self.rates
+        self.check_action()
 
     def start(self) -> AdvanceState:
         return AdvanceState(jnp.int32(0), jnp.int32(0), jnp.int32(0), **self.watching())
-
-    def act(self, own: AdvanceState, stalled: jax.Array) -> AdvanceState:
-        onward = stalled & (own.part < len(self.rates) - 1)
-        return own._replace(part=increment(own.part, onward), advances=increment(own.advances, onward))
-
-    def _place(self, own: AdvanceState, count: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the part in charge at a count, and where it began, `latest` included."""
-        part, began = jnp.broadcast_to(own.part, jnp.shape(count)), jnp.broadcast_to(own.began, jnp.shape(count))
-        for i, due in enumerate(self.latest or ()):
-            late = (part == i) & (count >= due)
-            part, began = jnp.where(late, i + 1, part), jnp.where(late, jnp.maximum(began, due), began)
-        return part, began
-
-    def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
-        part, began = self._place(state.own, count)
-        seen = super().observe(state._replace(own=state.own._replace(part=part, began=began)), count, metrics)
-        own = seen.own._replace(began=jnp.where(seen.own.part != part, count, began))
-        children = (
-            jax.tree.map(lambda new, old, i=i: jnp.where(part == i, new, old), rate.observe(old, count - began, metrics), old)
-            for i, (rate, old) in enumerate(zip(self.rates, state.children, strict=True))
-        )
-        return seen._replace(own=own, children=tuple(children))
-
-    def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        part, began = self._place(state.own, count)
-        local = jnp.maximum(count - began, 0)
-        values = [rate.evaluate(own, local) for rate, own in zip(self.rates, state.children, strict=True)]
-        value = values[0]
-        for i, following in enumerate(values[1:], start=1):
-            value = where(part >= i, following, value)
-        return value
-
-    def signal(self, own: AdvanceState) -> jax.Array:
-        return own.advances
-
-    def status(self, own: AdvanceState) -> str:
-        return f"part {int(own.part) + 1} of {len(self.rates)} since count {int(own.began):,}, {super().status(own)}"
-
-    def explain(self, before: AdvanceState, after: AdvanceState, value: float) -> str:
-        return f"{super().explain(before, after, value)}; part {int(after.part) + 1} of {len(self.rates)} began"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
 
-from rheostax import _check
 from rheostax._node import node
-from rheostax._twofloat import TwoFloat, maximum, minimum, where
+from rheostax._twofloat import TwoFloat
+from rheostax.policies._actions import Reducing
 from rheostax.policies._on_plateau import OnPlateau
 
 __all__ = ["PlateauState", "ReduceOnPlateau"]
@@ -27,7 +26,7 @@ class PlateauState(NamedTuple):
 
 
 @node
-class ReduceOnPlateau(OnPlateau):
+class ReduceOnPlateau(Reducing, OnPlateau):
     """Multiply the rate by `factor` whenever a metric hasn't improved for `patience` observations in a row.
 
     Every `accumulation_size` observations make one value v, their mean. In "min" mode v is an improvement if
@@ -61,18 +60,9 @@ class ReduceOnPlateau(OnPlateau):
     Source: `optax.contrib.reduce_on_plateau`, whose counting this keeps; the idea is older (torch, Keras).
     """
 
-    _: dataclasses.KW_ONLY
-    factor: float = 0.1
-    min_scale: float = 0.0
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check.number(self, "factor", high=1.0, low_open=True, advice="The rate is multiplied by it at each cut.")
-        _check.number(self, "min_scale", high=1.0, high_open=False)
+        self.check_action()
 
     def start(self) -> PlateauState:
         return PlateauState(TwoFloat.of(1.0), **self.watching())
-
-    def act(self, own: PlateauState, stalled: jax.Array) -> PlateauState:
-        lowered = minimum(maximum(own.scale * self.factor, self.min_scale), own.scale)
-        return own._replace(scale=where(stalled, lowered, own.scale))

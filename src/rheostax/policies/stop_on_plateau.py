@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from rheostax._node import node
-from rheostax._twofloat import TwoFloat
+from rheostax._words import say
+from rheostax.policies._actions import Stopping
 from rheostax.policies._on_plateau import OnPlateau
-from rheostax.policies._policy import Observed
 
 __all__ = ["StopOnPlateau", "StopState"]
 
@@ -28,7 +28,7 @@ class StopState(NamedTuple):
 
 
 @node
-class StopOnPlateau(OnPlateau):
+class StopOnPlateau(Stopping, OnPlateau):
     """Signal that training should stop: early stopping. The rate itself stays as it is; the factor is 1.
 
     Once the metric hasn't improved for `patience` observations in a row, `rx.should_stop` is true, and stays so. The
@@ -60,17 +60,5 @@ class StopOnPlateau(OnPlateau):
     def start(self) -> StopState:
         return StopState(jnp.int32(0), **self.watching())
 
-    def act(self, own: StopState, stalled: jax.Array) -> StopState:
-        return own._replace(stopped=jnp.where(stalled, 1, own.stopped))
-
-    def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        return TwoFloat.of(1.0).broadcast_to(jnp.shape(count))
-
-    def signal(self, own: StopState) -> jax.Array:
-        return own.stopped
-
-    def status(self, own: StopState) -> str:
-        return ("asks to stop, " if int(own.stopped) else "") + super().status(own)
-
-    def explain(self, before: StopState, after: StopState, value: float) -> str:
-        return f"{super().explain(before, after, value)}; training should stop"
+    def reason(self, own: StopState) -> str:
+        return f"{self.monitor} had not improved on {say(float(own.best_value))} for {int(self.patience)} observations"

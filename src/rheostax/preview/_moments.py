@@ -14,7 +14,7 @@ from rheostax._check import INT32_MAX
 from rheostax._node import counts_observations, durations, end_of
 from rheostax._rate import LearningRate, Schedule
 from rheostax.compat._cycles import Cycles
-from rheostax.policies import AdvanceOnPlateau
+from rheostax.policies._actions import Advancing
 from rheostax.schedules import (
     Clock,
     CosineRestarts,
@@ -170,10 +170,10 @@ def _(rate: Join) -> list[Moment]:
 
 
 @moments.register
-def _(rate: AdvanceOnPlateau) -> list[Moment]:
+def _(rate: Advancing) -> list[Moment]:
     if rate.latest is None:
         return moments(rate.rates[0])
-    return _parts("AdvanceOnPlateau", rate.rates, [int(boundary) for boundary in rate.latest])
+    return _parts(type(rate).__name__, rate.rates, [int(boundary) for boundary in rate.latest])
 
 
 def _parts(name: str, rates: Sequence[LearningRate], boundaries: list[int]) -> list[Moment]:

@@ -7,8 +7,8 @@ from typing import Any
 from rheostax._control_state import ControlState
 from rheostax._rate import Clip, walk
 from rheostax._words import say
+from rheostax.policies._actions import Stopping
 from rheostax.policies._policy import policies
-from rheostax.policies.stop_on_plateau import StopOnPlateau
 
 __all__ = ["floor_reached", "stop_asked_for"]
 
@@ -38,8 +38,8 @@ def stop_asked_for(state: ControlState) -> str | None:
     """Say so if a `StopOnPlateau` asks for the training to stop, else return None."""
     body = state.fetch()
     for policy, seen in policies(body.rate, body.observed):
-        if isinstance(policy, StopOnPlateau) and int(seen.own.stopped):
-            return f"{policy.monitor} had not improved on {say(float(seen.own.best_value))} for {int(policy.patience)} observations"
+        if isinstance(policy, Stopping) and int(seen.own.stopped):
+            return policy.reason(seen.own)
     return None
 
 
