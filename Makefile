@@ -16,7 +16,7 @@ help:
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
 	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
-	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (10 minutes)"
+	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (a quarter of an hour)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
 	@echo "make lint    ruff and mypy"
