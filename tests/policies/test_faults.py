@@ -30,6 +30,16 @@ SETTINGS = {
     "PlateauRate": {"strict": False, "min_value": 0.0, "min_change": 0.0, "best_value": None},
     "Median": {"rate": 0.3 * rx.ReduceOnPlateau(patience=2, factor=0.5), "window": 3},
     "AdvanceOnPlateau": {"latest": None},
+    "AdvanceOnStatisticalPlateau": {"latest": None, "paired": False, "rtol": 0.01},
+    "ReduceOnStatisticalPlateau": {"paired": False, "rtol": 0.01},
+    "StopOnStatisticalPlateau": {"paired": False, "rtol": 0.01},
+}
+OTHER_CLOCKS = {
+    "AnnealWhenWorthIt": "it acts at a count, which its own tests bound by half the budget",
+    **dict.fromkeys(
+        ("AdvanceOnStatisticalPlateau", "ReduceOnStatisticalPlateau", "StopOnStatisticalPlateau"),
+        "how long it takes depends on the noise; its own tests bound it",
+    ),
 }
 each_policy = pytest.mark.parametrize("name", NAMES)
 few = settings(max_examples=10, deadline=None)
@@ -103,10 +113,15 @@ def test_one_bad_value_at_any_position_changes_nothing(name, stream, bad, sign):
 @given(stream=STREAMS, sign=st.sampled_from([1, -1]))
 @few
 def test_the_size_of_a_metric_is_no_matter(name, stream, sign):
-    """From 1e-36 to 1e38: multiplied by a power of two, a metric leads to the same rates. (Margins below 1e-38 are 0 to XLA.)"""
+    """From 1e-36 to 1e38: multiplied by a power of two, a metric leads to the same rates. (Margins below 1e-38 are 0 to XLA.)
+
+    Those that compute variances need squares, which have half of that range.
+    """
+    if name == "AnnealWhenWorthIt":
+        pytest.skip("its gain has the unit of the metric")
     if name == "Greedy":
         stream = np.minimum(stream, 5.0)
-    scales = np.array([0, -100, -60, -20, 20, 60, 100, 124])
+    scales = np.array([0, -50, -40, -20, 20, 40, 45, 50] if "Statistical" in name else [0, -100, -60, -20, 20, 60, 100, 124])
     rows = sign * stream * np.float32(2.0) ** scales[:, None].astype(np.float32)
     rates, _, _ = run(name, rows)
     for i in range(1, len(scales)):
@@ -126,8 +141,9 @@ def test_no_metric_makes_a_rate_or_a_state_that_is_no_number(name, rows):
     assert np.all(np.isfinite(signals))
     for path, leaf in jax.tree_util.tree_flatten_with_path(states)[0]:
         place = jax.tree_util.keystr(path)
-        if "last" not in place and "best_value" not in place:
-            assert np.all(np.isfinite(leaf)), place
+        if not place.endswith((".found", ".wealth")):  # logarithms of evidence, of which there may be none
+            assert "last" in place or "best_value" in place or np.all(np.isfinite(leaf)), place
+        assert not np.any(np.isnan(leaf)) or "last" in place, place
         assert "best_value" not in place or not np.any(np.isnan(leaf)), place
 
 
@@ -194,6 +210,8 @@ def test_no_state_is_dead(name, seed, level):
     A guard has nothing to do on a plateau: its factor is below 1 for what a state may hold of a recovery, for one row of
     spikes, after which the value is its new level, and for the recovery from these.
     """
+    if name in OTHER_CLOCKS:
+        pytest.skip(OTHER_CLOCKS[name])
     policy = policy_of(name)
     inner = policies(policy, policy.init())[0][0]
     states = any_state(name, seed)

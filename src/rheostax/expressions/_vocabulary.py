@@ -43,7 +43,9 @@ def classes() -> Mapping[str, type[LearningRate]]:
     """Return the public classes, and the two that composition makes."""
     found = {name: getattr(module, name) for module in (rheostax.schedules, rheostax.policies) for name in module.__all__}
     found |= {"Groups": Groups, "Clip": Clip, "Product": Product}
-    return {name: cls for name, cls in found.items() if not inspect.isabstract(cls)}
+    return {
+        name: cls for name, cls in found.items() if isinstance(cls, type) and issubclass(cls, LearningRate) and not inspect.isabstract(cls)
+    }
 
 
 def class_named(name: Any) -> type[LearningRate]:

@@ -55,8 +55,9 @@ def add_block(test: Flatness, margins: Any) -> Flatness:
     """
     (levels, parts), pairings = test.past.shape, test.wealth.shape[1]
     level = jnp.arange(levels)
-    number = (test.blocks + 1) >> level  # blocks of each level so far, this one included
-    done = (number << level) == test.blocks + 1
+    blocks = increment(test.blocks)
+    number = blocks >> level  # blocks of each level so far, this one included
+    done = (number << level) == blocks
 
     def back(steps: Any) -> jax.Array:
         return test.past[level, (number - 1 - steps) % parts]
@@ -79,7 +80,7 @@ def add_block(test: Flatness, margins: Any) -> Flatness:
     return Flatness(
         mean=jnp.zeros_like(test.mean),
         size=jnp.zeros_like(test.size),
-        blocks=increment(test.blocks),
+        blocks=blocks,
         past=test.past.at[level, (number - 1) % parts].set(jnp.where(done, new, before)),
         near=near,
         far=far,

@@ -82,7 +82,7 @@ class OnStatisticalPlateau(Policy):
 
     def react(self, own: Any, value: jax.Array) -> Any:
         test: Flatness = own.test
-        size = test.size + 1
+        size = increment(test.size)
         signed = jnp.clip(value if self.mode == "min" else -value, -LARGEST, LARGEST)
         waiting = own._replace(test=test._replace(size=size, mean=test.mean + (signed - test.mean) / size.astype(jnp.float32)))
         return jax.lax.cond(size >= self._length(), self._judge, lambda own: own, waiting)

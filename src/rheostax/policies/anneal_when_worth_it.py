@@ -116,7 +116,7 @@ class AnnealWhenWorthIt(Policy):
         part = jnp.where(here, 1.0 / jnp.maximum(number, 1).astype(jnp.float32), 0.0)
         return own._replace(
             number=number,
-            mean=own.mean + part * (value - own.mean),
+            mean=own.mean + (part * value - part * own.mean),  # the difference of two finite numbers may overflow
             time=own.time + part * (own.at.astype(jnp.float32) - own.time),
         )
 
