@@ -93,15 +93,22 @@ RULES = "tests/test_arguments.py::test_other_rules|just_long_enough|may_be_trace
 WRONG = "tests/schedules/test_cycles.py::test_wrong_arguments"
 
 POLICIES = "tests/policies/test_by_operation.py::"
+STATISTICAL = "tests/policies/test_statistical_plateau.py"
 WORDS = "tests/policies/test_words.py::"
 
 # Per module, the tests that are likely to notice.
 TESTS: dict[str, tuple[str, ...]] = {
+    "policies/_flatness": (STATISTICAL,),
+    "policies/_on_statistical_plateau": (STATISTICAL,),
     "policies/_improvement": (POLICIES + "test_reduce|plateau_rate", "tests/policies/test_improvement.py::anything|strict"),
     "policies/_on_plateau": (POLICIES + "test_reduce|means|stop", WORDS + "Reduce", r"tests/test_bounds.py::ReduceOnPlateau"),
     "policies/_policy": (POLICIES + "test_reduce|spike", WORDS, "tests/policies/test_reduce_on_plateau.py::observations_of_other|counters"),
+    "policies/advance_on_statistical_plateau": (STATISTICAL,),
+    "policies/reduce_on_statistical_plateau": (STATISTICAL,),
+    "policies/stop_on_statistical_plateau": (STATISTICAL,),
     "policies/advance_on_plateau": (POLICIES + "advance", WORDS + "Advance"),
     "policies/greedy": (POLICIES + "greedy", WORDS + "Greedy"),
+    "policies/median": ("tests/policies/test_faults.py::median|glitch|wrong",),
     "policies/plateau_rate": (POLICIES + "plateau_rate", "tests/policies/test_plateau_rate.py::says_why|refused"),
     "policies/reduce_on_plateau": (POLICIES + "test_reduce", WORDS + "Reduce"),
     "policies/restart_on_plateau": (POLICIES + "restart", WORDS + "Restart"),
