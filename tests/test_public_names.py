@@ -29,6 +29,7 @@ NAMES = {
     "statistical plateaus": ["AdvanceOnStatisticalPlateau", "ReduceOnStatisticalPlateau", "StopOnStatisticalPlateau", "paired_change"],
     "to extend": ["LearningRate", "Policy", "Schedule", "duration", "node", "static"],
     "control": ["Groups", "Optimizer", "control"],
+    "the mean of the weights": ["average_weights", "averaged"],
     "by hand": ["reset_learning_rate", "scale_learning_rate", "set_learning_rate"],
     "to see": ["describe", "learning_rate", "observe", "preview", "should_stop", "simulate"],
     "to go on": ["Checkpoints"],

@@ -9,6 +9,7 @@ from rheostax._node import duration, node, static
 from rheostax._rate import LearningRate, Schedule
 from rheostax._version import __version__
 from rheostax.accumulation import accumulate
+from rheostax.averaging import average_weights, averaged
 from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learning_rate
 from rheostax.checkpoint import Checkpoints
 from rheostax.control import control
@@ -144,6 +145,8 @@ __all__ = [
     "WarmupStableDecay",
     "__version__",
     "accumulate",
+    "average_weights",
+    "averaged",
     "control",
     "describe",
     "duration",

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from rheostax._rate import LearningRate
 from rheostax.policies._policy import policies
 
-__all__ = ["all_finite", "asked_to_skip", "make_or_skip"]
+__all__ = ["all_finite", "any_nonzero", "asked_to_skip", "make_or_skip"]
 
 
 def all_finite(gradients: Any) -> jax.Array:
@@ -26,6 +26,13 @@ def all_finite(gradients: Any) -> jax.Array:
     good = functools.reduce(jnp.logical_and, (jnp.sum(leaf * 0) == 0 for leaf in leaves), jnp.bool_(True))
     axes = _axes(jax.typeof(good))
     return jax.lax.pmin(good.astype(jnp.int32), axes) > 0 if axes else good
+
+
+def any_nonzero(updates: Any) -> jax.Array:
+    """Tell whether updates change anything, `bool []`: those of a skipped update don't. One answer for all devices, as above."""
+    found = functools.reduce(jnp.logical_or, (jnp.any(leaf != 0) for leaf in jax.tree.leaves(updates)), jnp.bool_(False))
+    axes = _axes(jax.typeof(found))
+    return jax.lax.pmax(found.astype(jnp.int32), axes) > 0 if axes else found
 
 
 def asked_to_skip(rate: LearningRate, before: Any, after: Any) -> jax.Array | None:

@@ -11,6 +11,7 @@ import optax
 from flax import nnx, serialization
 from flax.nnx.training.optimizer import OptState, OptVariable
 
+from rheostax import averaging as _averaging
 from rheostax import by_hand as _by_hand
 from rheostax import rollback as _rollback
 from rheostax import state as _state
@@ -120,6 +121,10 @@ class Optimizer(nnx.Optimizer[Any]):
         """Forget every change by hand. See `rx.reset_learning_rate`."""
         _by_hand.reset_learning_rate(self, group=group)
 
+    def averaged(self, model: Any) -> Any:
+        """Return a new model with the mean of the weights that `rx.average_weights` keeps. See `rx.averaged`."""
+        return _averaging.averaged(self, model)
+
 
 class _Apart:
     """Stands in `rest` for a leaf that is kept in an annotated Variable."""
@@ -207,6 +212,14 @@ def _(optimizer: nnx.Optimizer[Any], change: Callable[[str, ControlState], Contr
     else:
         nnx.update(optimizer.opt_state, nnx.state(new))
     return optimizer
+
+
+@_averaging.read.register(nnx.Optimizer)
+def _(optimizer: nnx.Optimizer[Any], model: Any) -> Any:
+    graph = getattr(optimizer, "graph", None)
+    graphdef, params, rest = nnx.split(model, optimizer.wrt, ..., graph=graph)
+    mean = _averaging.read(_state.opt_state(optimizer), nnx.as_pure(params))
+    return nnx.merge(graphdef, mean, jax.tree.map(jnp.copy, rest))
 
 
 @_rollback.take.register(nnx.Optimizer)

@@ -43,13 +43,13 @@ def control():
     return optax.with_extra_args_support(rx.control(optax.adam, RATE))
 
 
-def create(cls):
+def create(cls, tx=None):
     """Make model and optimizer as the Flax guide does: inside jit, constrained to the annotations."""
 
     @nnx.jit
     def made():
         model = Annotated(nnx.Rngs(0))
-        optimizer = cls(model, control(), wrt=nnx.Param)
+        optimizer = cls(model, control() if tx is None else tx, wrt=nnx.Param)
         state = nnx.state((model, optimizer))
         nnx.update((model, optimizer), jax.lax.with_sharding_constraint(state, nnx.get_partition_spec(state)))
         return model, optimizer
@@ -64,14 +64,14 @@ def step(model, optimizer, x):
     return loss
 
 
-def assert_laid_out(mesh, *nodes):
+def assert_laid_out(mesh, *nodes, copies=3):
     """Assert where parameters and moments lie; everything else is replicated."""
     moments = 0
     for leaf in jax.tree.leaves([nnx.as_pure(nnx.state(node)) for node in nodes]):
         spec = SPECS.get(leaf.shape, P())
         assert leaf.sharding.is_equivalent_to(NamedSharding(mesh, spec), leaf.ndim), (leaf.shape, leaf.sharding)
         moments += spec != P()
-    assert moments == 3 * 3  # three sharded parameters, their first and second moments
+    assert moments == 3 * copies  # three sharded parameters, their first and second moments
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -137,3 +137,12 @@ def test_groups_with_annotations(mesh):
     np.testing.assert_allclose(list(optimizer.learning_rate.values()), [0.1, 0, 0.05], rtol=1e-6)
     moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), nnx.to_pure_dict(nnx.state(model, nnx.Param)), before)
     np.testing.assert_allclose([moved["last"]["kernel"], moved["first"]["kernel"], moved["first"]["bias"]], [0.1, 0.05, 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_the_mean_of_the_weights_lies_as_they_do(mesh, cls):
+    model, optimizer = create(cls, rx.average_weights(control(), 0.5))
+    for _ in range(2):
+        step(model, optimizer, X)
+    assert_laid_out(mesh, model, optimizer, copies=4)
+    assert_laid_out(mesh, rx.averaged(optimizer, model), copies=1)

@@ -1,0 +1,157 @@
+"""Whether the averaged weights tell what a decay would bring: `python -m benchmarks.averaged`.
+
+A small transformer learns the source text of the standard library at three constant rates. At some counts there is the validation loss of
+the weights, of their means over several horizons, and of a run that had gone linearly to zero over its last fifth, to end at the same count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+import rheostax as rx
+from benchmarks._report import print_table
+from rheostax._loop import make_loop
+from rheostax.tasks.language import make_task
+from rheostax.training.steps import make_evaluate
+
+RATES, FRACTIONS = (1e-3, 4e-3, 1.6e-2), (0.05, 0.1, 0.2)
+WARMUP, EVERY, ENDS, DECAY = 100, 100, (500, 1000, 2000, 4000), 5  # a decay takes a fifth of the updates
+TASK = make_task(width=32, layers=1, heads=4, context=32, batch_size=16)
+GRAPHDEF, FIRST = nnx.split(TASK.model(nnx.Rngs(0)))
+
+
+def control(rate: rx.LearningRate) -> optax.GradientTransformationExtraArgs:
+    return rx.control(TASK.optimizer, rate, **TASK.hyperparameters)
+
+
+def watched(rate: rx.LearningRate) -> optax.GradientTransformationExtraArgs:
+    """Drive the optimizer with a rate, and keep a mean of the weights for each fraction: the first lies outermost."""
+    tx = control(rate)
+    for fraction in reversed(FRACTIONS):
+        tx = rx.average_weights(tx, fraction)
+    return tx
+
+
+def make_train(tx: optax.GradientTransformationExtraArgs) -> Callable[[Any, Any], Any]:
+    """Compile an update per batch. What the rates are is in the state, so that it serves all of them."""
+
+    def update(state: Any, batch: Any) -> tuple[Any, jax.Array]:
+        params, opt_state = state
+        loss, gradients = jax.value_and_grad(lambda params: TASK.loss(nnx.merge(GRAPHDEF, params), batch)[0])(params)
+        updates, opt_state = tx.update(gradients, opt_state, params, value=loss)
+        return (optax.apply_updates(params, updates), opt_state), loss
+
+    return make_loop(update)
+
+
+def make_loss() -> Callable[[Any], float]:
+    batches = list(dataclasses.replace(TASK.data(), batch_size=64).validation())
+    evaluate = make_evaluate(TASK, GRAPHDEF)
+    return lambda params: evaluate(params, batches)["val_loss"]
+
+
+def experiment() -> list[dict[str, Any]]:
+    """Train at every rate; return the losses at every count, by rate."""
+    one = rx.Warmup(WARMUP) * rx.Constant(RATES[0])
+    train, finish, loss_of = make_train(watched(one)), make_train(control(rx.Linear(RATES[0], 0.0, 1))), make_loss()
+    stream = itertools.chain.from_iterable(TASK.data().train(epoch, 0) for epoch in itertools.count())
+    text = np.stack(list(itertools.islice(stream, ENDS[-1])))
+    begins = {end - end // DECAY: end for end in ENDS}
+    found = []
+    for rate in RATES:
+        state = (jax.tree.map(jnp.copy, FIRST), watched(rx.Warmup(WARMUP) * rx.Constant(rate)).init(FIRST))
+        curve: dict[str, Any] = {"learning_rate": rate, "updates": [], "last": [], "annealed": {}} | {str(f): [] for f in FRACTIONS}
+        for count in range(0, ENDS[-1], EVERY):
+            state, _ = train(state, text[count : count + EVERY])
+            curve["updates"].append(done := count + EVERY)
+            curve["last"].append(loss_of(state[0]))
+            nest = state[1]
+            for fraction in FRACTIONS:
+                curve[str(fraction)].append(loss_of(rx.averaged(nest, state[0])))
+                nest = nest.inner
+            if done in begins:
+                end = begins[done]
+                branch = control(rx.Linear(rate, 0.0, end - done)).init(FIRST)._replace(inner=nest.inner)
+                params, branch = jax.tree.map(jnp.copy, (state[0], branch))
+                (params, _), _ = finish((params, branch), text[done:end])
+                curve["annealed"][end] = loss_of(params)
+        found.append(curve)
+    return found
+
+
+def rows(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    kinds = ("last", *map(str, FRACTIONS))
+    return [
+        (f"{curve['learning_rate']:g}", str(end), *(f"{curve[kind][end // EVERY - 1]:.3f}" for kind in kinds), f"{loss:.3f}")
+        for curve in found
+        for end, loss in curve["annealed"].items()
+    ]
+
+
+def agreement(found: list[dict[str, Any]], kind: str) -> dict[str, float]:
+    """Return the mean distance to the annealed loss, and in how many pairs of rates the better one is the same."""
+    losses = np.array([[curve[kind][end // EVERY - 1] for end in ENDS] for curve in found])
+    annealed = np.array([[curve["annealed"][end] for end in ENDS] for curve in found])
+    pairs = list(itertools.combinations(range(len(found)), 2))
+    same = sum(((losses[i] < losses[j]) == (annealed[i] < annealed[j])).sum() for i, j in pairs)
+    return {
+        "mean_difference": float((losses - annealed).mean()),
+        "mean_distance": float(abs(losses - annealed).mean()),
+        "pairs_in_order": int(same),
+        "pairs": len(pairs) * len(ENDS),
+    }
+
+
+def draw(found: list[dict[str, Any]], path: Path) -> None:
+    """Draw a panel per rate: the losses of the last and the averaged weights, and after a decay."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axis, curve in zip(figure.subplots(1, len(found), sharey=True), found, strict=True):
+        axis.plot(curve["updates"], curve["last"], color="#9a9a9a", linewidth=1.2, label="last weights")
+        for fraction, color in zip(FRACTIONS, ("#8fbce6", "#1f5fa8", "#0f2f54"), strict=True):
+            axis.plot(curve["updates"], curve[str(fraction)], color=color, linewidth=1.2, label=f"averaged, fraction {fraction}")
+        axis.plot(list(curve["annealed"]), list(curve["annealed"].values()), "o", color="#b3541e", label="after a decay that ends here")
+        axis.set(title=f"constant rate {curve['learning_rate']:g}", xlabel="update", xscale="log")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color="#e6e6e6", linewidth=0.6)
+    figure.axes[0].set(ylabel="validation loss")
+    figure.axes[-1].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=140)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.averaged", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print all losses as JSON")
+    parser.add_argument("--plot", type=Path, help="draw them into a file")
+    arguments = parser.parse_args()
+    found = experiment()
+    if arguments.plot:
+        draw(found, arguments.plot)
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    kinds = ("last", *map(str, FRACTIONS))
+    print_table("Validation loss", ("rate", "updates", "last weights", *map(str, FRACTIONS), "annealed"), rows(found))
+    told = {kind: agreement(found, kind) for kind in kinds}
+    lines = [
+        (kind, f"{one['mean_difference']:+.3f}", f"{one['mean_distance']:.3f}", f"{one['pairs_in_order']} of {one['pairs']}")
+        for kind, one in told.items()
+    ]
+    print_table("Beside the annealed", ("weights", "mean difference", "mean distance", "pairs of rates in its order"), lines)
+
+
+if __name__ == "__main__":
+    main()
