@@ -1,7 +1,7 @@
 """Whether the averaged weights tell what a decay would bring: `python -m benchmarks.averaged`.
 
-A small transformer learns the source text of the standard library at three constant rates. At some counts there is the validation loss of
-the weights, of their means over several horizons, and of a run that had gone linearly to zero over its last fifth, to end at the same count.
+A small transformer learns the source text of the standard library at three constant rates. Compared is the validation loss of the last
+weights, of their means over several horizons, and of a run that went linearly to zero over its last fifth, to end at the same count.
 """
 
 from __future__ import annotations
@@ -124,11 +124,13 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
         for fraction, color in zip(FRACTIONS, ("#8fbce6", "#1f5fa8", "#0f2f54"), strict=True):
             axis.plot(curve["updates"], curve[str(fraction)], color=color, linewidth=1.2, label=f"averaged, fraction {fraction}")
         axis.plot(list(curve["annealed"]), list(curve["annealed"].values()), "o", color="#b3541e", label="after a decay that ends here")
-        axis.set(title=f"constant rate {curve['learning_rate']:g}", xlabel="update", xscale="log")
+        axis.set(title=f"constant rate {curve['learning_rate']:g}", xlabel="update", xscale="log", xlim=(220, 4500), ylim=(1.65, 2.6))
+        axis.set_xticks(ENDS, map(str, ENDS))
+        axis.minorticks_off()
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(color="#e6e6e6", linewidth=0.6)
     figure.axes[0].set(ylabel="validation loss")
-    figure.axes[-1].legend(frameon=False, fontsize=8)
+    figure.axes[1].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=140)
 
 

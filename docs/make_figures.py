@@ -2,8 +2,9 @@
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
 `digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from `rheostax find digits --plot finder.png`; `race.png`, the
-picture of a race; `report.png`, a screenshot of a report; `rollback.png`, from `python -m benchmarks.rollback --plot rollback.png`; and
-`false_cuts.png` and `plateau_delay.png`, from `make false-cuts ARGS="--figures docs/images"`.
+picture of a race; `report.png`, a screenshot of a report; `rollback.png` and `averaged.png`, from `python -m benchmarks.rollback
+--plot rollback.png` and `benchmarks.averaged`; and `false_cuts.png` and `plateau_delay.png`, from
+`make false-cuts ARGS="--figures docs/images"`.
 """
 
 import argparse

@@ -113,6 +113,32 @@ def test_a_skipped_update_is_not_averaged(on_skip):
     assert moves(tx, [1, np.nan, 2, np.inf, 3]) == [1, 1, 2, 2, 3]
 
 
+def test_nor_is_one_that_a_guard_skips():
+    guard = rx.SpikeGuard(window=3, threshold=4.0, skip=5)
+    tx, params = rx.average_weights(rx.control(optax.sgd, 0.1 * guard), 0.5), jnp.float32(1.0)
+    state, counts = tx.init(params), []
+    for loss in (1.0, 1.1, 1.0, 1.1, 1.0, 50.0, 1.0):
+        _, state = jax.jit(tx.update)(jnp.float32(1.0), state, params, value=loss)
+        counts.append(int(state.updates))
+    assert counts == [1, 2, 3, 4, 5, 5, 6]
+
+
+def test_a_look_at_the_updates_is_made_only_where_one_may_be_skipped():
+    """It costs a pass over them."""
+    params = jnp.ones(3)
+    for may, tx in (
+        (False, rx.control(optax.adam, 0.1 * rx.SpikeGuard())),
+        (False, optax.adam(0.1)),
+        (True, rx.control(optax.adam, 0.1, on_nonfinite="skip")),
+        (True, optax.chain(optax.clip(1.0), rx.control(optax.adam, 0.1 * rx.SpikeGuard(skip=2)))),
+        (True, rx.accumulate(optax.sgd(0.1), 2)),
+    ):
+        averaging = rx.average_weights(tx)
+        jaxprs = [jax.make_jaxpr(one.update)(params, one.init(params), params, value=1.0) for one in (tx, averaging)]
+        looks = [str(jaxpr).count("reduce_or") for jaxpr in jaxprs]
+        assert looks[1] - looks[0] == may
+
+
 def test_nor_is_one_that_optax_skips():
     assert moves(rx.average_weights(optax.apply_if_finite(optax.sgd(0.1), 5), 0.5), [1, np.nan, 2]) == [1, 1, 2]
 
@@ -131,7 +157,7 @@ def test_accumulated_gradients_make_one_update_of_the_mean(outside):
 def test_devices_agree_on_whether_an_update_was_made():
     """Under shard_map each device has a part of the weights; a part without a gradient is averaged with the others."""
     mesh, spec = jax.make_mesh((8,), ("model",), axis_types=(jax.sharding.AxisType.Auto,)), jax.sharding.PartitionSpec("model")
-    tx = rx.average_weights(optax.sgd(1.0), 0.5)
+    tx = rx.average_weights(rx.control(optax.sgd, 1.0, on_nonfinite="skip"), 0.5)
 
     def steps(params, gradients):
         state = tx.init(params)

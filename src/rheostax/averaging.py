@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import optax
 
 from rheostax import state as _state
+from rheostax._control_state import ControlState
 from rheostax._counter import increment
-from rheostax._skipping import any_nonzero
+from rheostax._skipping import any_nonzero, asked_to_skip
 from rheostax.errors import ArgumentError, StateError
 
 __all__ = ["AverageState", "average_weights", "averaged", "read"]
@@ -37,8 +38,8 @@ def average_weights(tx: optax.GradientTransformation, fraction: float = 0.1) -> 
     isn't biased by it: w_1 is 1. With p = 1 / fraction - 2, p_i has a weight proportional to i (i + 1) ... (i + p - 1), nearly i^p, and
     the mean age of the averaged weights is `fraction * (t - 1)` updates exactly.
 
-    What is trained doesn't change: the updates are those of `tx`. Updates that are zero in all parameters, because they were skipped or
-    gradients are being accumulated, aren't averaged.
+    What is trained doesn't change: the updates are those of `tx`. Where a control, `rx.accumulate` or an optax wrapper may skip updates,
+    those that are zero in all parameters aren't averaged.
 
     Args:
         tx: What to update with. Let this be the outermost wrapper, so that its updates are what the weights get.
@@ -55,11 +56,11 @@ def average_weights(tx: optax.GradientTransformation, fraction: float = 0.1) -> 
     >>> params = jnp.float32(0.0)
     >>> tx = rx.average_weights(rx.control(optax.sgd, 1.0), fraction=0.5)
     >>> state = tx.init(params)
-    >>> for gradient in (-1.0, -2.0, -3.0):
+    >>> for gradient in (-1.0, -1.0, -4.0):
     ...     updates, state = tx.update(jnp.float32(gradient), state, params)
     ...     params = optax.apply_updates(params, updates)
-    >>> print(params, rx.averaged(state, params))  # the mean of 1, 3 and 6
-    6.0 3.3333335
+    >>> print(params, rx.averaged(state, params))  # the mean of 1, 2 and 6
+    6.0 3.0
 
     Source: polynomial-decay averaging, Shamir and Zhang 2013, arXiv:1212.1824, with their eta = 1 / fraction - 2.
     """
@@ -76,7 +77,8 @@ def average_weights(tx: optax.GradientTransformation, fraction: float = 0.1) -> 
         if params is None:
             raise ArgumentError("average_weights: params must be given, tx.update(gradients, state, params): they are averaged.")
         made, inner = inner_tx.update(updates, state.inner, params, **extra)
-        moved = any_nonzero(made)
+        # Everything else is one pass over the weights; to look for a change first makes it two. So only where there may be none.
+        moved = any_nonzero(made) if _may_skip(state.inner) else jnp.bool_(True)
         weight = jnp.where(moved, 1 / (1 + slope * state.updates.astype(jnp.float32)), 0.0)
         average = jax.tree.map(functools.partial(_toward, weight=weight), state.average, optax.apply_updates(params, made))
         return made, AverageState(inner, average, increment(state.updates, moved))
@@ -119,7 +121,8 @@ def read(x: Any, params: Any) -> Any:
         raise StateError(
             f"There is no average in this state ({type(x).__name__}). Keep one: rx.average_weights(rx.control(optax.adam, learning_rate))."
         )
-    if len(found) > 1 or jax.tree.structure(found[0].average) != jax.tree.structure(params):
+    structure: Any = jax.tree.structure(params)
+    if len(found) > 1 or jax.tree.structure(found[0].average) != structure:
         raise StateError(
             "The average isn't one of all these parameters. Put rx.average_weights around the whole optimizer, not into a group or a mask, "
             "and pass the parameters that the optimizer updates."
@@ -133,6 +136,21 @@ def read(x: Any, params: Any) -> Any:
 @jax.jit
 def _read(average: Any, updates: jax.Array, params: Any) -> Any:
     return jax.tree.map(lambda mean, param: jnp.where(updates > 0, mean.astype(param.dtype), param), average, params)
+
+
+_SKIPPING = (optax.MultiStepsState, optax.ApplyIfFiniteState, optax.ConditionallyMaskState)
+
+
+def _may_skip(state: Any) -> bool:
+    """Tell, from the structure of an optimizer's state, whether something in it may leave out an update."""
+    leaves = jax.tree.leaves(state, is_leaf=lambda leaf: isinstance(leaf, (ControlState, *_SKIPPING)))
+    return any(isinstance(leaf, _SKIPPING) or (isinstance(leaf, ControlState) and _control_may_skip(leaf)) for leaf in leaves)
+
+
+def _control_may_skip(state: ControlState) -> bool:
+    body = state.body
+    asks = asked_to_skip(body.rate, body.observed, body.observed) is not None
+    return asks or ("on_nonfinite", "skip") in state.settings.items or _may_skip(state.inner)
 
 
 def _is_average(leaf: Any) -> bool:

@@ -216,8 +216,8 @@ def _(optimizer: nnx.Optimizer[Any], change: Callable[[str, ControlState], Contr
 
 @_averaging.read.register(nnx.Optimizer)
 def _(optimizer: nnx.Optimizer[Any], model: Any) -> Any:
-    graph = getattr(optimizer, "graph", None)
-    graphdef, params, rest = nnx.split(model, optimizer.wrt, ..., graph=graph)
+    split: Any = nnx.split(model, optimizer.wrt, ..., graph=getattr(optimizer, "graph", None))
+    graphdef, params, rest = split
     mean = _averaging.read(_state.opt_state(optimizer), nnx.as_pure(params))
     return nnx.merge(graphdef, mean, jax.tree.map(jnp.copy, rest))
 
