@@ -37,50 +37,95 @@ def restart(rate, values, factor=1.0, max_restarts=None, **settings):
     return found
 
 
-def greedy(values, mode, factor, patience, rtol, atol, cooldown, warmup, min_scale, max_scale, min_change, reset_after):
+class Greedy:
+    """Takes one value after another; `scale` is the factor."""
+
+    def __init__(self, mode, factor, patience, rtol, atol, cooldown, warmup, min_scale, max_scale, min_change, reset_after):
+        self.mode, self.factor, self.patience, self.rtol, self.atol = mode, factor, patience, rtol, atol
+        self.cooldown, self.warmup, self.min_scale, self.max_scale = cooldown, warmup, min_scale, max_scale
+        self.min_change, self.reset_after = min_change, reset_after
+        self.resting = 0
+        self._begin()
+
+    def _begin(self):
+        self.scale, self.best, self.good, self.bad, self.low = 1.0, None, 0, 0, 0
+
+    def observe(self, value):
+        if self.resting:
+            self.resting -= 1
+            self.good = self.bad = 0
+            return
+        better = self._improves(value)
+        self.good, self.bad = (self.good + 1, 0) if better else (0, self.bad + 1)
+        self.best = value if better else self.best
+        if self.good >= self.patience:
+            goal = min(self.scale / self.factor, self.max_scale)
+            self.scale = goal if goal - self.scale > self.min_change else self.scale
+            self.good, self.low, self.resting = 0, 0, self.warmup
+        elif self.bad >= self.patience:
+            self._fall()
+
+    def _fall(self):
+        goal = max(self.scale * self.factor, self.min_scale)
+        self.scale = goal if self.scale - goal > self.min_change else self.scale
+        self.bad, self.resting = 0, self.cooldown
+        self.low += self.scale <= self.min_scale
+        if self.reset_after is not None and self.scale <= self.min_scale and self.low >= self.reset_after:
+            self._begin()
+
+    def _improves(self, value):
+        if self.best is None:
+            return True
+        return (self.best - value if self.mode == "min" else value - self.best) > self.rtol * abs(self.best) + self.atol
+
+
+def greedy(values, *settings, **named):
     """Return the factor after every observation."""
-    scale, best, good, bad, resting, low, found = 1.0, None, 0, 0, 0, 0, []
+    rule, found = Greedy(*settings, **named), []
     for value in values:
-        if resting:
-            resting -= 1
-            good = bad = 0
-        else:
-            better = best is None or (best - value if mode == "min" else value - best) > rtol * abs(best) + atol
-            good, bad = (good + 1, 0) if better else (0, bad + 1)
-            best = value if better else best
-            if good == patience:
-                goal = min(scale / factor, max_scale)
-                scale = goal if goal - scale > min_change else scale
-                good, low, resting = 0, 0, warmup
-            elif bad == patience:
-                goal = max(scale * factor, min_scale)
-                scale = goal if scale - goal > min_change else scale
-                bad, resting = 0, cooldown
-                low += scale <= min_scale
-                if reset_after is not None and scale <= min_scale and low >= reset_after:
-                    scale, best, good, bad, low = 1.0, None, 0, 0, 0
-        found.append(scale)
+        rule.observe(value)
+        found.append(rule.scale)
     return found
 
 
-def spike_guard(values, mode, threshold, window, factor, recovery, max_spikes):
+class SpikeGuard:
+    """Takes one value after another; `scale` is the factor, `spikes` how many there were."""
+
+    def __init__(self, mode, threshold, window, factor, recovery, max_spikes):
+        self.mode, self.threshold, self.window, self.factor = mode, threshold, window, factor
+        self.recovery, self.max_spikes = recovery, max_spikes
+        self.mean, self.deviation, self.known, self.since, self.in_a_row, self.spikes = 0.0, 0.0, 0, recovery, 0, 0
+
+    @property
+    def scale(self):
+        return self.factor + (1 - self.factor) * min(self.since, self.recovery) / self.recovery
+
+    def away(self, value):
+        """Return how far a value is away in the direction of spikes, and from what distance on it is one."""
+        return (value - self.mean if self.mode == "min" else self.mean - value), self.threshold * self.deviation
+
+    def observe(self, value):
+        away, limit = self.away(value)
+        if self.known >= self.window and away > limit:
+            self.spikes, self.in_a_row, self.since = self.spikes + 1, self.in_a_row + 1, 0
+            if self.in_a_row >= self.max_spikes:
+                self.known = self.in_a_row = 0
+                self.deviation = 0.0
+            return
+        self.in_a_row, self.since = 0, min(self.since + 1, self.recovery)
+        if self.known == 0:
+            self.mean, self.known = value, 1
+            return
+        self.known = min(self.known + 1, self.window)
+        distance = value - self.mean
+        self.mean += distance / self.known
+        self.deviation += (abs(distance) - self.deviation) / max(self.known - 1, 1)
+
+
+def spike_guard(values, *settings, **named):
     """Return the factor after every observation, and the number of spikes."""
-    ordinary, mean, deviation, since, in_a_row, spikes, found = 0, 0.0, 0.0, recovery, 0, 0, []
+    rule, found = SpikeGuard(*settings, **named), []
     for value in values:
-        away = value - mean if mode == "min" else mean - value
-        if ordinary >= window and away > threshold * deviation:
-            spikes, in_a_row, since = spikes + 1, in_a_row + 1, 0
-            if in_a_row == max_spikes:
-                ordinary = in_a_row = 0
-                deviation = 0.0
-        else:
-            ordinary, in_a_row, since = ordinary + 1, 0, min(since + 1, recovery)
-            n = min(ordinary, window)
-            if ordinary == 1:
-                mean = value
-            else:
-                distance = value - mean
-                mean += distance / n
-                deviation += (abs(distance) - deviation) / (n - 1)
-        found.append((factor + (1 - factor) * since / recovery, spikes))
+        rule.observe(value)
+        found.append((rule.scale, rule.spikes))
     return found

@@ -23,7 +23,7 @@ class Plateau:
             return
         self.observations += 1
         self.window.append(F32(value))
-        if len(self.window) == self.accumulation_size:
+        if len(self.window) >= self.accumulation_size:  # more, where it was made smaller meanwhile
             self._judge(self._mean())
             self.window = []
 
@@ -42,7 +42,7 @@ class Plateau:
             self.bad_in_a_row = 0
         else:
             self.bad_in_a_row += 1
-        if self.bad_in_a_row == self.patience:
+        if self.bad_in_a_row >= self.patience:
             self.scale = max(self.scale * self.factor, min(self.scale, self.min_scale))
             self.bad_in_a_row, self.cooling = 0, self.cooldown
 

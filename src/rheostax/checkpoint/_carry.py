@@ -67,11 +67,22 @@ def carry(saved: SavedRate, like: ControlState, keep: str, told: Carried) -> Con
     if found and keep == "error":
         raise StateError(_refusal(found.values(), saved, like))
     try:
-        return _with_the_codes(saved, like, told) if found and keep == "code" else _with_the_checkpoints(saved, like, found, told)
+        state = _with_the_codes(saved, like, told) if found and keep == "code" else _with_the_checkpoints(saved, like, found, told)
+        return _checked(state)
     except RheostaxError:
         raise
     except (IndexError, TypeError, ValueError) as error:  # lists of other lengths, and whatever else a file can hold
         raise StateError(f"The saved learning rate is damaged: {error}.") from error
+
+
+def _checked(state: ControlState) -> ControlState:
+    """Refuse what no control ever writes. (Other numbers may be anything: a policy's best is infinite before the first value.)"""
+    rate, count = np.asarray(state.learning_rate), np.asarray(state.layout.unpack(np.asarray(state.floats), np.asarray(state.ints)).count)
+    if not np.all(np.isfinite(rate) & (rate >= 0)):
+        raise StateError(f"The saved learning rate is damaged: the rate in effect must be finite and >= 0, got {rate}.")
+    if not np.all(count >= 0):
+        raise StateError(f"The saved learning rate is damaged: its count must be >= 0, got {count}.")
+    return state
 
 
 def _refusal(found: Iterable[str], saved: SavedRate, like: ControlState) -> str:

@@ -155,7 +155,7 @@ def read_curve(
     log = read_run(path, count=count, learning_rate=learning_rate, run=run)
     values = _loss(log, loss)
     rates = log.learning_rate.get("") or next(iter(log.learning_rate.values()), None)
-    if rates is None or not len(rates):
+    if rates is None or not np.isfinite(rates.value).any():
         raise RunError(f"{log.path} tells no learning rate, and a forecast needs it. Name its column with learning_rate=...")
     good = np.isfinite(values.value)
     known = np.isfinite(rates.value)

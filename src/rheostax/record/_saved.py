@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,20 +45,35 @@ def chunk_of(arrays: Mapping[str, np.ndarray]) -> Chunk:
         StateError: If it is damaged.
     """
     try:
-        n = len(arrays["count"])
-        rates, metrics = {}, []
-        for name in sorted(arrays):
-            kind, *rest = name.split("/")
-            if rest[-1:] != ["where"]:
-                continue
-            where, values = arrays[name], arrays[name.removesuffix("where") + "values"]
-            if kind == "learning_rate":
-                rates[urllib.parse.unquote(rest[0])[1:]] = _spread(where, values, n)
-            else:
-                metrics.append(Column(urllib.parse.unquote(rest[0])[1:], where, values))
-        return Chunk(arrays["count"], rates, metrics, arrays["time"])
-    except (KeyError, IndexError, ValueError) as error:
+        return _chunk(arrays)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise StateError(f"The checkpoint's recorder is damaged: {error!r}.") from None
+
+
+def _chunk(arrays: Mapping[str, np.ndarray]) -> Chunk:
+    counts, time = arrays["count"], arrays["time"]
+    _require(counts.ndim == time.ndim == 1 and len(counts) == len(time), "count and time are no columns of one length")
+    _require(counts.dtype.kind in "iu" and time.dtype.kind in "iuf", "count and time are no numbers")
+    rates, metrics = {}, []
+    for name in sorted(arrays):
+        kind, *rest = name.split("/")
+        if rest[-1:] != ["where"]:
+            continue
+        where, values = arrays[name], arrays[name.removesuffix("where") + "values"]
+        _require(where.ndim == values.ndim == 1 and len(where) == len(values), f"{name} is no column")
+        _require(where.dtype.kind in "iu" or not len(where), f"{name} has no whole numbers")
+        _require(not len(where) or (where.min() >= 0 and where.max() < len(counts)), f"{name} is outside of the records")
+        group = urllib.parse.unquote(rest[0])[1:]
+        if kind == "learning_rate":
+            rates[group] = _spread(where.astype(np.int64), values, len(counts))
+        else:
+            metrics.append(Column(group, where.astype(np.int64), values))
+    return Chunk(counts, rates, metrics, time)
+
+
+def _require(good: bool, why: str) -> None:
+    if not good:
+        raise ValueError(why)
 
 
 def _spread(where: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
@@ -76,7 +94,31 @@ def decisions_from(records: Any) -> list[Decision]:
     Raises:
         StateError: If they are damaged.
     """
-    try:
-        return [Decision(**record) for record in records]
-    except TypeError as error:
-        raise StateError(f"The journal's decisions are damaged: {error}.") from None
+    if not isinstance(records, list):
+        raise StateError(f"The journal's decisions are damaged: they are a {type(records).__name__}.")
+    return [_decision(record) for record in records]
+
+
+def _decision(record: Any) -> Decision:
+    if not isinstance(record, dict) or set(record) != {field.name for field in dataclasses.fields(Decision)}:
+        raise StateError(f"The journal's decisions are damaged: {record!r:.80} has other fields than a decision.")
+    old, new = (record[name] for name in ("old_learning_rate", "new_learning_rate"))
+    whole = {
+        "count": isinstance(record["count"], int) and not isinstance(record["count"], bool) and record["count"] >= 0,
+        "value": record["value"] is None or _is_number(record["value"]),
+        "best": record["best"] is None or _is_number(record["best"]),
+        "old_learning_rate": _are_rates(old),
+        "new_learning_rate": _are_rates(new) and isinstance(new, dict) == isinstance(old, dict),
+    } | {name: isinstance(record[name], str) for name in ("policy", "metric", "why")}
+    for name, good in whole.items():
+        if not good:
+            raise StateError(f"The journal's decisions are damaged: {name} is {record[name]!r:.60}.")
+    return Decision(**record | {"value": math.nan if record["value"] is None else record["value"]})  # JSON has no NaN
+
+
+def _are_rates(found: Any) -> bool:
+    return bool(found) and all(map(_is_number, found.values())) if isinstance(found, dict) else _is_number(found)
+
+
+def _is_number(found: Any) -> bool:
+    return isinstance(found, float) or (isinstance(found, int) and not isinstance(found, bool) and abs(found) <= sys.float_info.max)

@@ -33,7 +33,10 @@ def number(value: Any) -> float | None:
     """Return a finite number as a float, anything else as None."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON's whole numbers have no end
+        return None
 
 
 def epoch_at(log: RunLog, count: float) -> float | None:
