@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness false-cuts drills forecast bench lint docs clean
+.PHONY: help train test browser-test parity mutation exactness false-cuts drills fuzz forecast bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -19,6 +19,7 @@ help:
 	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (a quarter of an hour)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
+	@echo "make fuzz    random sequences of everything that can happen to a rate, beside a float64 model; SEQUENCES=100 per structure"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
 	@echo "Choose the interpreter with PYTHON=python3.13 VENV=.venv-3.13"
@@ -73,6 +74,11 @@ exactness: $(READY)
 drills: $(READY)
 	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
 	$(BIN)/python -m benchmarks.drills.process_loss
+
+SEQUENCES ?= 100
+
+fuzz: $(READY)
+	RHEOSTAX_FUZZ=$(SEQUENCES) $(BIN)/python -m pytest -n 0 -rP tests/fuzz/test_state_machine.py $(ARGS)
 
 forecast: $(READY)
 	$(BIN)/python -m benchmarks.forecast $(ARGS)

@@ -139,7 +139,7 @@ STRUCTURES = {
     "two metrics": Structure(of_two_metrics, metrics=("value", "val_loss"), by_update=False, hands=("set", "reset")),
     "join and clip": Structure(of_parts),
     "repeat": Structure(of_cycles, by_update=False, hands=("pin", "reset")),
-    "groups": Structure(of_groups, hands=ALL, groups=("head", "rest")),
+    "groups": Structure(of_groups, hands=("set", "scale"), groups=("head", "rest")),
     "greedy": Structure(greedy, hands=("set", "pin")),
     "spike guard": Structure(guarded, metrics=("val_loss",), by_update=False, spiky=True),
     "restart": Structure(restarted, hands=("scale", "reset")),

@@ -67,22 +67,11 @@ def carry(saved: SavedRate, like: ControlState, keep: str, told: Carried) -> Con
     if found and keep == "error":
         raise StateError(_refusal(found.values(), saved, like))
     try:
-        state = _with_the_codes(saved, like, told) if found and keep == "code" else _with_the_checkpoints(saved, like, found, told)
-        return _checked(state)
+        return _with_the_codes(saved, like, told) if found and keep == "code" else _with_the_checkpoints(saved, like, found, told)
     except RheostaxError:
         raise
     except (IndexError, TypeError, ValueError) as error:  # lists of other lengths, and whatever else a file can hold
         raise StateError(f"The saved learning rate is damaged: {error}.") from error
-
-
-def _checked(state: ControlState) -> ControlState:
-    """Refuse what no control ever writes. (Other numbers may be anything: a policy's best is infinite before the first value.)"""
-    rate, count = np.asarray(state.learning_rate), np.asarray(state.layout.unpack(np.asarray(state.floats), np.asarray(state.ints)).count)
-    if not np.all(np.isfinite(rate) & (rate >= 0)):
-        raise StateError(f"The saved learning rate is damaged: the rate in effect must be finite and >= 0, got {rate}.")
-    if not np.all(count >= 0):
-        raise StateError(f"The saved learning rate is damaged: its count must be >= 0, got {count}.")
-    return state
 
 
 def _refusal(found: Iterable[str], saved: SavedRate, like: ControlState) -> str:
@@ -138,6 +127,8 @@ def _filled(state: ControlState, saved: SavedRate, told: Carried) -> ControlStat
     told.dropped += [f"{name}, which the code doesn't have" for name in saved.numbers if name not in slots]
     known = {name: saved.numbers[name] for name in slots if name in saved.numbers}
     rate = read_numbers("learning_rate", saved.learning_rate, "f", np.shape(state.learning_rate))
+    if not np.all(np.isfinite(rate) & (rate >= 0)):
+        raise StateError(f"The saved learning rate is damaged: the rate in effect must be finite and >= 0, got {rate}.")
     return _written_into(state, known)._replace(learning_rate=place(rate, state.learning_rate))
 
 
@@ -149,6 +140,8 @@ def _written_into(state: ControlState, numbers: dict[str, Any]) -> ControlState:
         kind, offset, shape = slots[name]
         vector = vectors[kind]
         array = read_numbers(name, value, kind, vector.shape[:-1] + shape)
+        if name == "count" and np.any(array < 0):
+            raise StateError(f"The saved learning rate is damaged: its count must be >= 0, got {array}.")
         vector[..., offset : offset + int(np.prod(shape))] = array.reshape(*vector.shape[:-1], -1)
     return state._replace(floats=place(vectors["f"], state.floats), ints=place(vectors["i"], state.ints))
 
