@@ -40,7 +40,7 @@ SETTINGS = settings(
 )
 DONE = (
     "sequences", "steps compared", "decisions", "observations", "changes by hand", "restores", "restores under other numbers",
-    "leaps of the count",
+    "leaps of the count", "extensions",
 )  # fmt: skip
 told = dict.fromkeys(STRUCTURES)  # by structure: how often what was done and compared
 
@@ -103,10 +103,12 @@ class Machine(RuleBasedStateMachine):
     @initialize(data=st.data())
     def begin(self, data):
         self.extended, self.saved = False, []
-        self.may_extend = self.structure.extended is not None and data.draw(st.integers(0, 2)) == 0  # it makes another structure
         self.model = Controlled(self.structure.numbers(data.draw))
         self.state = self.compiled(self.model.rate).start(self.model.rate.build())
         self.did("sequences")
+        if self.structure.extended is not None and data.draw(st.booleans()):
+            self.go_on_much_later(data)
+            self.extend(data)
         self.train(data)
 
     # What a training does.
@@ -169,9 +171,9 @@ class Machine(RuleBasedStateMachine):
         with pytest.raises(ArgumentError, match="frozen"):
             rx.set_learning_rate(self.state, value, group="norm")
 
-    @precondition(lambda self: self.may_extend and not self.extended and self.model.count < LAST - 500)
-    @rule(by=st.integers(1, 400), rewarm_steps=st.none() | st.integers(1, 30))
-    def extend(self, by, rewarm_steps):
+    def extend(self, data):
+        """Only at the beginning of a sequence: it makes another structure, which has to be compiled."""
+        by, rewarm_steps = data.draw(st.integers(1, 400)), data.draw(st.none() | st.integers(1, 30))
         parts = list(self.model.rate.parts)
         i, count = self.structure.extended, self.model.count
         decay = parts[i]
@@ -183,6 +185,7 @@ class Machine(RuleBasedStateMachine):
         self.state = rx.extend(self.state, steps, **how)
         parts[i] = Extended(decay, steps - horizon, count, rewarm_steps or 0)
         self.model.rate, self.extended = Times(*parts), True
+        self.did("extensions")
 
     # What a checkpoint does.
 
@@ -235,7 +238,7 @@ class Machine(RuleBasedStateMachine):
     def go_on_much_later(self, data):
         """A file with another count: near the end of the schedule, or of what an int32 can count."""
         count = min(
-            data.draw(st.integers(0, 70) | st.integers(0, 70) | st.sampled_from([100_000, LAST - 60, LAST - 9])) + self.model.count,
+            data.draw(st.integers(0, 70) | st.integers(0, 20) | st.sampled_from([100_000, LAST - 60, LAST - 9])) + self.model.count,
             LAST - 1,
         )
         found = write_rate(self.state)
@@ -268,7 +271,7 @@ def test_whatever_happens_the_rate_is_that_of_the_model(name, record_property):
     figure = ", ".join(f"{times:,} {what}" for what, times in tally.items())
     record_property("figure", figure)
     print(f"{name}: {figure}")
-    assert tally["steps compared"] >= PROMISED / len(STRUCTURES)
+    assert tally["steps compared"] >= PROMISED / 20
 
 
 def test_as_many_steps_as_promised_were_compared(record_property):
@@ -279,4 +282,5 @@ def test_as_many_steps_as_promised_were_compared(record_property):
     record_property("figure", figure)
     print(f"all: {figure}")
     assert total["steps compared"] >= PROMISED
+    assert total.pop("extensions") > 0
     assert min(total.values()) >= 10

@@ -1,5 +1,7 @@
 """What follows a plateau, as plain Python objects around the plain plateau rule."""
 
+import math
+
 from tests.oracles.plateau import Plateau
 
 
@@ -94,7 +96,7 @@ class SpikeGuard:
     def __init__(self, mode, threshold, window, factor, recovery, max_spikes):
         self.mode, self.threshold, self.window, self.factor = mode, threshold, window, factor
         self.recovery, self.max_spikes = recovery, max_spikes
-        self.mean, self.deviation, self.known, self.since, self.in_a_row, self.spikes = 0.0, 0.0, 0, recovery, 0, 0
+        self.mean, self.deviation, self.known, self.since, self.in_a_row, self.spikes = 0.0, 0.0, 0, math.inf, 0, 0
 
     @property
     def scale(self):
@@ -112,7 +114,7 @@ class SpikeGuard:
                 self.known = self.in_a_row = 0
                 self.deviation = 0.0
             return
-        self.in_a_row, self.since = 0, min(self.since + 1, self.recovery)
+        self.in_a_row, self.since = 0, self.since + 1
         if self.known == 0:
             self.mean, self.known = value, 1
             return

@@ -24,7 +24,7 @@ class SpikeState(NamedTuple):
     mean: jax.Array  # float32 []: running mean of the metric without its spikes
     deviation: jax.Array  # float32 []: running mean of its distance from that
     count: jax.Array  # type: ignore[assignment]  # int32 []: values in both, up to `window`
-    since: jax.Array  # int32 []: observations since the last spike, up to `recovery`
+    since: jax.Array  # int32 []: observations since the last spike; the largest int32 before the first
     in_a_row: jax.Array  # int32 []: spikes in a row
     spikes: jax.Array  # int32 []: spikes so far
     unheard: jax.Array  # int32 []: NaN and infinite values in a row, up to `max_spikes`
@@ -92,7 +92,8 @@ class SpikeGuard(Policy):
 
     def start(self) -> SpikeState:
         nothing = jnp.int32(0)
-        return SpikeState(jnp.float32(0.0), jnp.float32(0.0), nothing, jnp.int32(self.recovery), *[nothing] * 4)
+        # Not `recovery`: a run that is resumed with a longer one would recover from a spike that there never was.
+        return SpikeState(jnp.float32(0.0), jnp.float32(0.0), nothing, jnp.int32(_check.INT32_MAX), *[nothing] * 4)
 
     def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
         seen = super().observe(state, count, metrics)
@@ -114,7 +115,7 @@ class SpikeGuard(Policy):
         weight = count.astype(jnp.float32)
         # The first value has no distance, so the deviation has one value fewer.
         deviation = own.deviation + (jnp.abs(distance) - own.deviation) / jnp.maximum(weight - 1, 1)
-        since = jnp.where(spike, own.since, jnp.minimum(increment(own.since), jnp.int32(self.recovery)))
+        since = jnp.where(spike, own.since, increment(own.since))
         return own._replace(
             mean=jnp.where(spike, own.mean, jnp.where(own.count > 0, own.mean + distance / weight, value)),
             deviation=jnp.where(spike, own.deviation, deviation),
