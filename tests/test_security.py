@@ -21,9 +21,12 @@ NETWORK = {"socket", "ssl", "urllib", "http", "ftplib", "smtplib", "requests", "
 def imported(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
+            names = [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            names = [node.module]
+        else:
+            continue
+        yield from (name.partition(".")[0] for name in names if name != "urllib.parse")  # which takes texts apart, and no more
 
 
 def called(tree):
