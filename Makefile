@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation exactness false-cuts drills fuzz forecast bench lint docs clean
+.PHONY: help train test browser-test parity mutation promises exactness false-cuts drills fuzz forecast bench lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -14,6 +14,7 @@ help:
 	@echo "make browser-test  the report's page in Chromium, which has to be on the path"
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
 	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (half an hour)"
+	@echo "make promises  run the tests of every promise, and write their page"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
 	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
 	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (a quarter of an hour)"
@@ -67,6 +68,9 @@ $(MUTATION_READY): $(READY)
 
 mutation: $(MUTATION_READY)
 	$(BIN)/python -m benchmarks.mutation $(ARGS)
+
+promises: $(READY)
+	$(BIN)/python -m benchmarks.promises $(ARGS)
 
 exactness: $(READY)
 	$(BIN)/python -m benchmarks.exactness $(ARGS)

@@ -265,11 +265,10 @@ def close(got, want):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_whatever_happens_the_rate_is_that_of_the_model(name, record_property):
+def test_whatever_happens_the_rate_is_that_of_the_model(name):
     tally = told[name] = dict.fromkeys(DONE, 0)
     run_state_machine_as_test(type("Driven", (Machine,), {"name": name}), settings=SETTINGS)
     figure = ", ".join(f"{times:,} {what}" for what, times in tally.items())
-    record_property("figure", figure)
     print(f"{name}: {figure}")
     assert tally["steps compared"] >= PROMISED / 20
 
