@@ -128,7 +128,7 @@ def test_a_micro_batch_that_is_dropped_takes_its_metric_with_it():
     assert (best(states[2]), rx.describe(states[-1]).count) == (3, 2)
     assert "accumulate dropped 1 micro-batch, most likely for gradients that aren't finite" in rx.describe(states[-1]).warnings
     for wrap in (optax.MultiSteps, lambda tx, k: rx.accumulate(tx, k, should_skip_update_fn=None)):
-        moved, states = run(wrap(rx.control(optax.sgd, LINE), 2), [1] * 6, grads=[1, np.nan, 1, 1, 1, 1])
+        moved, states = run(wrap(rx.control(optax.sgd, LINE, on_nonfinite="skip"), 2), [1] * 6, grads=[1, np.nan, 1, 1, 1, 1])
         assert moved == [0] * 6
         assert "skipped 3 updates because of NaN or infinite gradients, the last 3 in a row" in rx.describe(states[-1]).warnings
 
