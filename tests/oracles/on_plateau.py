@@ -104,7 +104,8 @@ class SpikeGuard:
 
     def away(self, value):
         """Return how far a value is away in the direction of spikes, and from what distance on it is one."""
-        return (value - self.mean if self.mode == "min" else self.mean - value), self.threshold * self.deviation
+        least = max(self.deviation, 2.0**-22 * abs(self.mean))
+        return (value - self.mean if self.mode == "min" else self.mean - value), self.threshold * least
 
     def observe(self, value):
         away, limit = self.away(value)

@@ -17,6 +17,8 @@ from rheostax.policies._policy import Observed, Policy
 
 __all__ = ["SpikeGuard", "SpikeState"]
 
+RESOLUTION = 2.0**-22  # of a mean in float32: smaller distances may be those of rounding
+
 
 class SpikeState(NamedTuple):
     """State of `SpikeGuard`."""
@@ -39,7 +41,7 @@ class SpikeGuard(Policy):
     weighs 1 / min(n, window)). Once there have been `window` values, one with `value - m > threshold * d` is a spike: it
     enters neither m nor d, and the factor becomes `factor`. After it, with s ordinary observations since, the factor is
     `factor + (1 - factor) * min(s / recovery, 1)`. After `max_spikes` spikes in a row the metric has a new level, not a
-    spike: m and d are learnt anew. NaN and infinities are left out.
+    spike: m and d are learnt anew. NaN and infinities are left out. A d below what float32 can tell of m counts as `2**-22 * |m|`.
 
     What follows grows with the number of spikes in a row. The first `skip` of them leave the factor as it is, and the updates
     that they came with are skipped, the optimizer's own state included. Those after them lower the rate. With
@@ -107,7 +109,8 @@ class SpikeGuard(Policy):
         window = jnp.int32(self.window)
         distance = jnp.where(own.count > 0, _difference(value, own.mean), 0.0)
         away = distance if self.mode == "min" else -distance
-        spike = (own.count >= window) & (away / jnp.float32(self.threshold) > own.deviation)
+        least = jnp.maximum(own.deviation, RESOLUTION * jnp.abs(own.mean))  # else a metric that stands still spikes by its rounding
+        spike = (own.count >= window) & (away / jnp.float32(self.threshold) > least)
         in_a_row = jnp.where(spike, increment(own.in_a_row), 0)
         new_level = in_a_row >= jnp.int32(self.max_spikes)
         lowered = spike & (in_a_row > self.skip)
