@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 from xdist.scheduler import LoadScopeScheduling
@@ -16,6 +17,10 @@ from xdist.scheduler import LoadScopeScheduling
 # Before jax starts: eight CPU devices for the sharding tests, and no look for accelerators.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# The same examples at every run, so that a change is judged by what it changes; `make fuzz` draws new ones.
+settings.register_profile("the same", derandomize="RHEOSTAX_FUZZ" not in os.environ)
+settings.load_profile("the same")
 
 
 def enter(namespace):
