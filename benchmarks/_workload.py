@@ -59,9 +59,9 @@ def injected_adam() -> optax.GradientTransformationExtraArgs:
     return optax.with_extra_args_support(optax.inject_hyperparams(optax.adam)(learning_rate=schedule))
 
 
-def controlled_adam() -> optax.GradientTransformationExtraArgs:
+def controlled_adam(**rules: str) -> optax.GradientTransformationExtraArgs:
     rate = rx.Warmup(500) * rx.Cosine(init_value=1e-3, decay_steps=20_000) * rx.ReduceOnPlateau(**PLATEAU)
-    return rx.control(optax.adam, rate)
+    return rx.control(optax.adam, rate, **rules)
 
 
 def constant_controlled_adam() -> optax.GradientTransformationExtraArgs:

@@ -43,6 +43,7 @@ def _rows(widths: list[int], updates: int, rounds: int, target: Target | None = 
         f"{label}: inject_hyperparams(adam), schedule": _block(widths, work.injected_adam(), updates),
         **ours,
         f"{label}: same, recording rx.learning_rate(state)": _block(widths, work.controlled_adam(), updates, record=True),
+        f"{label}: same, NaN gradients looked for and skipped": _block(widths, work.controlled_adam(on_nonfinite="skip"), updates),
         f"{label}: same, rx.average_weights around it": _block(widths, rx.average_weights(work.controlled_adam()), updates),
     }
     return compared(interleave(blocks, rounds), updates, target, judged=ours)

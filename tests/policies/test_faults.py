@@ -153,8 +153,9 @@ def test_counters_stop_at_their_limit(name):
     """All integers at 2**31 - 1, and one observation after the other: nothing wraps round to a negative number."""
     full = jax.tree.map(lambda leaf: jnp.full_like(leaf, LAST) if leaf.dtype == jnp.int32 else leaf, start(name))
     values = np.random.default_rng(0).choice(np.float32([1, 2, 3, np.nan, 9]), (SIDE, STEPS))
-    rates, _, states = run(name, values, np.full(STEPS, LAST, np.int32), full)
+    rates, signals, states = run(name, values, np.full(STEPS, LAST, np.int32), full)
     assert np.all(np.isfinite(rates))
+    assert np.all(signals >= 0)
     for path, leaf in jax.tree_util.tree_flatten_with_path(states)[0]:
         if leaf.dtype == np.int32:
             assert np.all(leaf >= 0), jax.tree_util.keystr(path)

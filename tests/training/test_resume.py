@@ -169,6 +169,12 @@ def test_wrong_arguments_are_named(run, arguments, error, says):
         fit(task_with(), resume=run, **arguments)
 
 
+def test_a_wrong_argument_leaves_no_folder(tmp_path):
+    with pytest.raises(TaskError, match="checkpoint_every must be a whole number of updates >= 1, got 0"):
+        fit(task_with(), out=tmp_path / "run", checkpoint_every=0)
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_task_doesnt_go_on_in_the_folder(run):
     with pytest.raises(RunError, match="is a run with task 'diabetes', this one has 'other'"):
         fit(task_with(name="other"), resume=run)

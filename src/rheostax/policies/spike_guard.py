@@ -138,7 +138,7 @@ class SpikeGuard(Policy):
         return (factor + (1.0 - factor) * back).broadcast_to(jnp.shape(count))
 
     def signal(self, own: SpikeState) -> jax.Array:
-        return own.spikes + own.lost
+        return increment(own.spikes, own.lost > 0)
 
     def status(self, own: SpikeState) -> str:
         words = f"{int(own.spikes)} spikes, mean {float(own.mean):.6g}, deviation {float(own.deviation):.2g}"

@@ -99,11 +99,13 @@ def fit(
     plan = Plan(task, rate, seed, length, data.batches_per_epoch, None if out is None else Path(out), *spread.size)
     run = _Run(plan, data, watcher or Watcher(), spread)
     with graceful_interrupt() as interrupt:
-        if out is not None and resume is None:
-            spread.once(lambda: RunDirectory.create(out, overwrite=overwrite))  # only now: nothing was wrong
-            run.attach(RunCheckpoints(RunDirectory(out), checkpoint_every, writes=spread.first))
-        elif out is not None:
-            run.resume(RunCheckpoints(RunDirectory(out), checkpoint_every, writes=spread.first), keep)
+        if out is not None:
+            checkpoints = RunCheckpoints(RunDirectory(out), checkpoint_every, writes=spread.first)
+            if resume is None:
+                spread.once(lambda: RunDirectory.create(out, overwrite=overwrite))  # only now: nothing was wrong
+                run.attach(checkpoints)
+            else:
+                run.resume(checkpoints, keep)
         with run.watcher:
             return run.go(interrupt)
 
