@@ -6,7 +6,7 @@ EXTRAS := train,report,test,lint,docs,bench
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help train test browser-test parity mutation promises exactness false-cuts drills fuzz forecast bench lint docs clean
+.PHONY: help train test browser-test parity mutation promises exactness false-cuts drills fuzz forecast bench bench-policies lint docs clean
 
 help:
 	@echo "make train   train the embedded digits task and leave a run directory in runs/"
@@ -19,6 +19,7 @@ help:
 	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
 	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (a quarter of an hour)"
 	@echo "make bench   time and memory beside plain flax and optax"
+	@echo "make bench-policies  rules for the rate, tuned alike and compared on eight small tasks (an hour and a half)"
 	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
 	@echo "make fuzz    random sequences of everything that can happen to a rate, beside a float64 model; SEQUENCES=100 per structure"
 	@echo "make lint    ruff and mypy"
@@ -92,6 +93,9 @@ false-cuts: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-policies: $(READY)
+	$(BIN)/python -m benchmarks.policies $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Rules for the learning rate, tuned alike and compared on small tasks: `python -m benchmarks.policies`."""
