@@ -7,6 +7,7 @@ ends, 1 where the run begins, and below 0 is better than cosine. A run that ends
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def summarize(book: Book, problems: list[str]) -> dict[str, Any]:
             "reached": interval([scale.reached(rule) for scale in scales]),
             "time": interval([scale.time(rule) for scale in scales]),
             "sooner_than_cosine": interval([scale.time(rule) - scale.time(REFERENCE) for scale in scales]),
-            "misset": {f"{factor:.3g}": interval([scale.missing(rule, factor, MISSET_SEEDS) for scale in scales]) for factor in MISSET},
+            "misset": {
+                f"{Fraction(factor).limit_denominator(100)}": interval([scale.missing(rule, factor, MISSET_SEEDS) for scale in scales])
+                for factor in MISSET
+            },
             "cuts": None if cuts is None else {"runs": len(SEEDS) * len(scales), "cut": int(cuts[0]), "false": int(cuts[1])},
             "runs_to_tune": len(details.numbers) * len(TUNING),
         }
