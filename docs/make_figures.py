@@ -2,8 +2,9 @@
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
 `digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from `rheostax find digits --plot finder.png`; `race.png`, the
-picture of a race; `report.png`, a screenshot of a report; `rollback.png` and `averaged.png`, from `python -m benchmarks.rollback
---plot rollback.png` and `benchmarks.averaged`; and `false_cuts.png` and `plateau_delay.png`, from
+picture of a race; `replay.png`, from the command in `docs/replay.md`; `report.png`, a screenshot of a report; `forecast.png`, from
+`rheostax forecast`, as in `docs/forecast.md`; `rules.png`, from `make bench-policies ARGS="--plot rules.png"`; `rollback.png` and `averaged.png`, from
+`python -m benchmarks.rollback --plot rollback.png` and `benchmarks.averaged`; and `false_cuts.png` and `plateau_delay.png`, from
 `make false-cuts ARGS="--figures docs/images"`.
 """
 
