@@ -1,11 +1,11 @@
 """Draw the figures of the documentation from the library itself: `python docs/make_figures.py`, then look at them.
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
-`digits.png`, the `run.png` of `rheostax train digits`; `finder.png`, from `rheostax find digits --plot finder.png`; `race.png`, the
-picture of a race; `replay.png`, from the command in `docs/replay.md`; `report.png`, a screenshot of a report; `forecast.png`, from
-`rheostax forecast`, as in `docs/forecast.md`; `rules.png`, from `make bench-policies ARGS="--plot rules.png"`; `rollback.png` and `averaged.png`, from
-`python -m benchmarks.rollback --plot rollback.png` and `benchmarks.averaged`; and `false_cuts.png` and `plateau_delay.png`, from
-`make false-cuts ARGS="--figures docs/images"`.
+`digits.png`, the picture that `rheostax train digits` leaves; `finder.png`, from `rheostax find digits`; `race.png`, the picture of a
+race; `replay.png`, from the command in `docs/replay.md`; `report.png`, a screenshot of a report; `forecast.png`, from `rheostax
+forecast`, as in `docs/forecast.md`; `rules.png`, from `make bench-policies`; `rollback.png` and `averaged.png`, from `python -m
+benchmarks.rollback` and `benchmarks.averaged`, all with `--plot`; and `false_cuts.png` and `plateau_delay.png`, from `make false-cuts
+ARGS="--figures docs/images"`.
 """
 
 import argparse
