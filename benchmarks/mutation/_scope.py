@@ -93,27 +93,34 @@ RULES = "tests/test_arguments.py::test_other_rules|just_long_enough|may_be_trace
 WRONG = "tests/schedules/test_cycles.py::test_wrong_arguments"
 
 POLICIES = "tests/policies/test_by_operation.py::"
-STATISTICAL = "tests/policies/test_statistical_plateau.py"
+STATISTICAL = "tests/policies/test_statistical_plateau.py::"
 WORDS = "tests/policies/test_words.py::"
 
 # Per module, the tests that are likely to notice.
 TESTS: dict[str, tuple[str, ...]] = {
-    "policies/_flatness": (STATISTICAL,),
-    "policies/_on_statistical_plateau": (STATISTICAL,),
+    "policies/_actions": (
+        "src/rheostax/policies/reduce_on_plateau.py",
+        r"tests/test_bounds.py::ReduceOnPlateau",
+        POLICIES + "test_reduce|advance|stop",
+        WORDS + "Reduce|Advance|Stop",
+    ),
+    "policies/_flatness": (STATISTICAL + "its_definition|correlation_is|bad_numbers",),
+    "policies/_on_statistical_plateau": (STATISTICAL + "its_definition|paired_diff|words|bad_",),
+    "policies/_paired": (STATISTICAL + "paired_change",),
     "policies/_improvement": (POLICIES + "test_reduce|plateau_rate", "tests/policies/test_improvement.py::anything|strict"),
     "policies/_on_plateau": (POLICIES + "test_reduce|means|stop", WORDS + "Reduce", r"tests/test_bounds.py::ReduceOnPlateau"),
     "policies/_policy": (POLICIES + "test_reduce|spike", WORDS, "tests/policies/test_reduce_on_plateau.py::observations_of_other|counters"),
-    "policies/advance_on_statistical_plateau": (STATISTICAL,),
-    "policies/reduce_on_statistical_plateau": (STATISTICAL,),
-    "policies/stop_on_statistical_plateau": (STATISTICAL,),
     "policies/advance_on_plateau": (POLICIES + "advance", WORDS + "Advance"),
+    "policies/advance_on_statistical_plateau": (STATISTICAL + "advancing|words|bad_arg",),
     "policies/greedy": (POLICIES + "greedy", WORDS + "Greedy"),
     "policies/median": ("tests/policies/test_faults.py::median|glitch|wrong",),
     "policies/plateau_rate": (POLICIES + "plateau_rate", "tests/policies/test_plateau_rate.py::says_why|refused"),
     "policies/reduce_on_plateau": (POLICIES + "test_reduce", WORDS + "Reduce"),
+    "policies/reduce_on_statistical_plateau": (STATISTICAL + "words|bad_arg|begins_anew",),
     "policies/restart_on_plateau": (POLICIES + "restart", WORDS + "Restart"),
     "policies/spike_guard": (POLICIES + "spike", WORDS + "SpikeGuard"),
     "policies/stop_on_plateau": (POLICIES + "stop", WORDS + "Stop"),
+    "policies/stop_on_statistical_plateau": (STATISTICAL + "advancing|words|bad_arg",),
     "schedules/_progress": (VALUES + r"families|step", NODES + "again_and_again|exponential"),
     "schedules/_weights": (VALUES + "families|one cycle",),
     "schedules/clock": (NODES + "clock",),
@@ -145,6 +152,9 @@ TESTS: dict[str, tuple[str, ...]] = {
 
 # Per module, what is tried last: it compiles, or asks for words.
 MORE: dict[str, tuple[str, ...]] = {
+    "policies/_actions": ("tests/policies/test_on_plateau.py::refused|in_charge|latest|should_stop", STATISTICAL + "advancing"),
+    "policies/_flatness": (STATISTICAL + "false_cuts|cuts_on|overflow|a_jump|blur",),
+    "policies/_on_statistical_plateau": (STATISTICAL + "begins_anew|advancing|fixed_size",),
     "policies/_improvement": ("tests/policies/test_improvement.py",),
     "policies/_on_plateau": ("tests/policies/test_reduce_on_plateau.py::words|best_improve|dead",),
     "policies/advance_on_plateau": ("tests/policies/test_on_plateau.py::refused|in_charge|latest_without",),

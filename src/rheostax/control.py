@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from rheostax._check import did_you_mean
-from rheostax._control_state import ControlState, as_metrics
+from rheostax._control_state import Body, ControlState, as_metrics
 from rheostax._counter import increment
 from rheostax._processes import agreed
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, is_reactive
@@ -81,12 +81,7 @@ def control(
     settings = _settings(optimizer_factory, hyperparameters, {"on_nonfinite": on_nonfinite, "on_skip": on_skip})
 
     def make(rate: jax.Array) -> optax.GradientTransformation:
-        made = optimizer_factory(learning_rate=rate, **hyperparameters)
-        if not isinstance(made, optax.GradientTransformation):
-            raise ArgumentError(
-                f"control: optimizer_factory must return an optax transformation, got {made!r} from {_name(optimizer_factory)}."
-            )
-        return made
+        return _checked(optimizer_factory(learning_rate=rate, **hyperparameters), optimizer_factory)
 
     def build(rates: jax.Array) -> optax.GradientTransformationExtraArgs:
         if groups is None:
@@ -102,14 +97,7 @@ def control(
         metrics = agreed(as_metrics(extra, state.monitored), state.monitored, state.floats)
         observed = before.rate.observe(before.observed, before.count, metrics)
         current, body = before._replace(observed=observed).effective(state.learning_rate)
-        made = asked_to_skip(before.rate, before.observed, observed)
-        made = None if made is None else ~made
-        if on_nonfinite == "skip":
-            good = all_finite(updates)
-            made = good if made is None else made & good
-            body = body._replace(
-                skipped=increment(body.skipped, ~good), skipped_in_a_row=jnp.where(good, 0, increment(body.skipped_in_a_row))
-            )
+        made, body = _whether_made(updates, before, body, on_nonfinite)
 
         def make() -> tuple[Any, Any]:
             new, inner = build(current).update(updates, state.inner, params, **extra)
@@ -123,6 +111,17 @@ def control(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def _whether_made(updates: Any, before: Body, body: Body, on_nonfinite: str) -> tuple[jax.Array | None, Body]:
+    """Return whether the update is made (None: always), and the body in which one of bad gradients is counted as skipped."""
+    asked = asked_to_skip(before.rate, before.observed, body.observed)
+    made = None if asked is None else ~asked
+    if on_nonfinite != "skip":
+        return made, body
+    good = all_finite(updates)
+    in_a_row = jnp.where(good, 0, increment(body.skipped_in_a_row))
+    return good if made is None else made & good, body._replace(skipped=increment(body.skipped, ~good), skipped_in_a_row=in_a_row)
+
+
 def _partition(groups: Groups, build: Callable[[int], Any]) -> optax.GradientTransformationExtraArgs:
     """Make one optimizer per group, each over its own parameters; a frozen group gets no update."""
     transforms = {
@@ -130,6 +129,12 @@ def _partition(groups: Groups, build: Callable[[int], Any]) -> optax.GradientTra
         for i, (name, frozen) in enumerate(zip(groups.patterns, groups.frozen, strict=True))
     }
     return optax.partition(transforms, groups.label)
+
+
+def _checked(made: Any, factory: Factory) -> optax.GradientTransformation:
+    if not isinstance(made, optax.GradientTransformation):
+        raise ArgumentError(f"control: optimizer_factory must return an optax transformation, got {made!r} from {_name(factory)}.")
+    return made
 
 
 def _cast_like(new: Any, old: Any) -> Any:

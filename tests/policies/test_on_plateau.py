@@ -65,6 +65,18 @@ def test_it_advances_as_the_plain_model(stream, given, latest):
     assert all("part" in decision.why for decision in decided)
 
 
+def test_a_part_hears_metrics_while_it_is_in_charge_at_counts_of_its_own():
+    def halving():
+        return rx.ReduceOnPlateau(monitor="inner", patience=1, factor=0.5)
+
+    rate = rx.AdvanceOnPlateau([halving(), rx.Join([1.0, halving()], [3]), 1.0], patience=1)
+    state = rate.init()
+    for count, value in enumerate([5, 4, 3, 2, 1, 1, 0, -1, -2, -3]):  # it advances at count 5
+        state = rate.observe(state, jnp.int32(count), {"value": jnp.float32(value), "inner": jnp.float32(7.0)})
+    assert rate.rates[0].evaluate(state.children[0], jnp.int32(0)).high == 0.5**5  # it heard counts 0 to 5, of which the first was the best
+    assert rate.evaluate(state, jnp.int32(10)).high == 0.5  # its plateau heard the part's counts 3 and 4
+
+
 @quick
 @given(stream=STREAMS, given=st.fixed_dictionaries(WATCH), factor=st.sampled_from([1.0, 0.7]), max_restarts=st.none() | st.integers(1, 3))
 def test_it_restarts_as_the_plain_model(stream, given, factor, max_restarts):
