@@ -8,7 +8,7 @@ import pytest
 
 import rheostax as rx
 from rheostax._rate import as_count, is_reactive
-from tests.support import ulps
+from tests.support import assert_identical, ulps
 
 COUNTS = np.arange(30)
 
@@ -57,8 +57,13 @@ def test_join_agrees_with_optax():
 def test_only_the_part_in_charge_hears():
     """The policy of part 1 doesn't count what came while part 0 was in charge, and part 0's stays as it was afterwards."""
     first, second = (rx.Constant(1.0) * rx.ReduceOnPlateau(patience=2, factor=0.5) for _ in range(2))
-    rates = rx.simulate(rx.Join([first, second], boundaries=[4]), 9, {"value": np.ones(9)})
+    joined = rx.Join([first, second], boundaries=[4])
+    rates = rx.simulate(joined, 9, {"value": np.ones(9)})
     np.testing.assert_array_equal(rates, np.float32([1, 1, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.25]))
+    states = [joined.init()]
+    for count in range(9):
+        states.append(joined.observe(states[-1], jnp.int32(count), {"value": jnp.float32(1.0)}))
+    assert_identical(states[9][0], states[4][0])
 
 
 @pytest.mark.parametrize(
