@@ -156,6 +156,7 @@ def test_a_wrapped_function_must_be_callable():
         (rx.ReduceOnPlateau(patience=3, mode="max"), "ReduceOnPlateau(mode='max', patience=3)"),
         (rx.ReduceOnPlateau(rtol=np.float32(1e-4)), "ReduceOnPlateau(rtol=9.999999747378752e-05)"),  # what it was given, exactly
         (rx.Join([rx.Warmup(5), 0.1], [5]), "Join([Warmup(steps=5), Constant(value=0.1)], boundaries=[5])"),
+        (rx.Join([1.0, 0.1], ["2ep"]), "Join([Constant(value=1.0), Constant(value=0.1)], boundaries=['2ep'])"),
         (rx.Groups({"a/*": 0.5, "b": None}, rest=rx.Warmup(2)), "Groups({'a/*': 0.5, 'b': None}, rest=Warmup(steps=2))"),
         (rx.Groups({"a/*": 0.5}), "Groups({'a/*': 0.5})"),
         (rx.Exponential(0.1, 10, 0.9), "Exponential(init_value=0.1, transition_steps=10, decay_rate=0.9)"),

@@ -214,12 +214,12 @@ def test_stretching_multiplies_every_duration():
     rate = (
         rx.Join([rx.Warmup(10), rx.Cosine(1.0, "3ep")], [20])
         * rx.WarmupStableDecay(1.0, 3, "0.2run", "1e6tok")
-        * rx.ReduceOnPlateau(patience=7, cooldown=3)
+        * rx.ReduceOnPlateau(patience=7, cooldown=3, accumulation_size=4)
     )
     want = (
         rx.Join([rx.Warmup(25), rx.Cosine(1.0, "7.5ep")], [50])
         * rx.WarmupStableDecay(1.0, 8, "0.2run", "2.5e6tok")
-        * rx.ReduceOnPlateau(patience=7, cooldown=3)
+        * rx.ReduceOnPlateau(patience=7, cooldown=3, accumulation_size=4)
     )
     assert rx.stretch(rate, 2.5) == want
     assert rx.stretch(rate, 1) == rate

@@ -156,7 +156,10 @@ MORE: dict[str, tuple[str, ...]] = {
     "policies/_flatness": (STATISTICAL + "false_cuts|cuts_on|overflow|a_jump|blur",),
     "policies/_on_statistical_plateau": (STATISTICAL + "begins_anew|advancing|fixed_size",),
     "policies/_improvement": ("tests/policies/test_improvement.py",),
-    "policies/_on_plateau": ("tests/policies/test_reduce_on_plateau.py::words|best_improve|dead",),
+    "policies/_on_plateau": (
+        "tests/policies/test_reduce_on_plateau.py::words|best_improve|dead|overflow",
+        "tests/test_units.py::stretching",
+    ),
     "policies/advance_on_plateau": ("tests/policies/test_on_plateau.py::refused|in_charge|latest_without",),
     "policies/greedy": ("tests/policies/test_on_plateau.py::refused",),
     "policies/plateau_rate": ("tests/policies/test_plateau_rate.py",),

@@ -97,6 +97,16 @@ def test_accumulation_judges_the_mean_alone():
     assert cuts(stream, patience=2, accumulation_size=1)[0] == 3
 
 
+def test_a_mean_of_values_whose_difference_overflows():
+    policy = rx.ReduceOnPlateau(patience=1, accumulation_size=4)
+    values, state = np.float32([3.2e38, -3e38, 1.5e38, -0.5e38]), policy.init()
+    for count, value in enumerate(values):
+        state = policy.observe(state, jnp.int32(count), {"value": jnp.float32(value)})
+        if count < 3:
+            np.testing.assert_allclose(float(state.own.avg_value), values[: count + 1].astype(float).mean(), rtol=1e-6)
+    np.testing.assert_allclose(float(state.own.best_value), values.astype(float).mean(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("start", [8.0, 0.0, -4.0])
 def test_steady_improvement_never_cuts_whatever_its_sign(start):
     """From 8 down through zero, and from below zero."""
