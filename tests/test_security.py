@@ -152,7 +152,7 @@ def test_nothing_but_a_run_is_ever_removed(tmp_path):
     outside.mkdir()
     (outside / "kept.txt").write_text("kept")
     run = RunDirectory.create(tmp_path / "run")
-    run.write("config.json", {})
+    run.write("config.json", {"packages": {"rheostax": rx.__version__}})
     (run.path / "link").symlink_to(outside)
     RunDirectory.create(tmp_path / "run", overwrite=True)
     assert (outside / "kept.txt").read_text() == "kept"

@@ -38,8 +38,9 @@ def accumulate(
 
     `optax.MultiSteps` does the work, and hands the metrics of the last micro-batch alone to what is inside. Here each metric
     that a policy in `tx` monitors is averaged over the micro-batches of the update. So inside, everything counts updates:
-    schedules, patience, and the count that a `Recorder` logs. A NaN or infinite metric is left out of the mean, and counted; only
-    a mean of none is NaN.
+    schedules, patience, and the count that a `Recorder` logs. A metric has to come with the last micro-batch of an update to be heard
+    with it; a mean that wasn't stays until one is, and `rx.describe` tells of it. A NaN or infinite metric is left out of the mean,
+    and counted; only a mean of none is NaN.
 
     A micro-batch that `should_skip_update_fn` rejects is dropped with its metrics, and counted, and another one takes its place.
 
@@ -75,7 +76,8 @@ def accumulate(
 
     def update(updates: Any, state: AccumulateState, params: Any = None, **extra: Any) -> tuple[Any, AccumulateState]:
         means, counts, nonfinite = dict(state.means), dict(state.counts), state.nonfinite
-        for name in [name for name in means if extra.get(name) is not None]:
+        given = [name for name in means if extra.get(name) is not None]
+        for name in given:
             value = as_scalar(f"The metric {name!r}", extra[name], " Reduce it first, for example with .mean().")
             good = jnp.isfinite(value)
             counts[name] = increment(counts[name], good)
@@ -87,10 +89,14 @@ def accumulate(
         made = steps.gradient_step != state.steps.gradient_step
         taken = made | (steps.mini_step != state.steps.mini_step)
 
-        def settle(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(made, jnp.zeros_like(new), jnp.where(taken, new, old))
+        def settle(name: str, new: jax.Array, old: jax.Array) -> jax.Array:
+            # a mean that this update didn't hear, since its metric came with other micro-batches alone, waits for one that does
+            rest = jnp.zeros_like(new) if name in given else new
+            return jnp.where(made, rest, jnp.where(taken, new, old))
 
-        means, counts = jax.tree.map(settle, (means, counts), (state.means, state.counts))
+        means, counts = (
+            {name: settle(name, new[name], old[name]) for name in new} for new, old in ((means, state.means), (counts, state.counts))
+        )
         return new_updates, AccumulateState(steps, means, counts, nonfinite, increment(state.dropped, ~taken))
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -155,6 +155,8 @@ def _left_out(state: Any) -> Iterator[str]:
             continue
         if int(leaf.nonfinite):
             yield f"accumulate left out {counted(int(leaf.nonfinite), 'NaN or infinite value')} of single micro-batches"
+        for name in [name for name, size in leaf.counts.items() if int(size) and not int(leaf.steps.mini_step)]:
+            yield f"accumulate holds a mean of {name!r} that no update heard; pass it with the last micro-batch of every update"
         if dropped := int(leaf.dropped):
             yield f"accumulate dropped {dropped:,} micro-batch{'es' if dropped > 1 else ''}, most likely for gradients that aren't finite"
 

@@ -189,3 +189,16 @@ def test_a_metric_must_be_a_scalar():
     tx = rx.accumulate(rx.control(optax.sgd, LINE * HALVE), 2)
     with pytest.raises(rx.ArgumentError, match=r"The metric 'value' must be a scalar, got shape \(3,\)"):
         tx.update(jnp.ones(2), tx.init(jnp.ones(2)), jnp.ones(2), value=jnp.ones(3))
+
+
+def test_a_mean_that_no_update_heard_waits_for_one_that_does():
+    """Its metric came with the first of two micro-batches alone; later with the last as well."""
+    tx = rx.accumulate(rx.control(optax.sgd, rx.Constant(1.0) * HALVE), 2)
+    state, zero = tx.init(jnp.float32(0.0)), jnp.float32(0.0)
+    for metrics in ({"value": 3.0}, {}, {"value": 5.0}, {}):
+        _, state = tx.update(zero, state, zero, **metrics)
+    assert any("holds a mean of 'value' that no update heard" in warning for warning in rx.describe(state).warnings)
+    for metrics in ({}, {"value": 1.0}):
+        _, state = tx.update(zero, state, zero, **metrics)
+    assert best(state) == 3.0
+    assert not any("accumulate holds" in warning for warning in rx.describe(state).warnings)

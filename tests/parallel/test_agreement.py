@@ -175,3 +175,13 @@ def test_along_an_axis_nan_and_weights(how):
 
     assert np.asarray(reduced(weights)).tolist() == [{"mean": 1.75, "min": 1.0, "max": 4.0}[how]] * 3
     assert np.isnan(reduced(weights + 1)).all()
+
+
+def test_a_mean_along_an_axis_stays_between_its_values_and_invents_none():
+    def mean(values, weights):
+        return jax.vmap(lambda x, w: reduce_metrics({"a": x}, weight=w, axis="i")["a"], axis_name="i")(values, weights)
+
+    for n in range(1, 25):
+        values = jnp.full(n, 1.3, jnp.float32)
+        assert np.array_equal(mean(values, jnp.ones(n)), values)
+    assert np.isnan(mean(jnp.full(3, 2.0), jnp.zeros(3))).all()

@@ -8,6 +8,7 @@ import pytest
 
 from rheostax.errors import RunError
 from rheostax.record import RunDirectory
+from rheostax.record.environment import environment
 from rheostax.record.run_directory import CONFIG
 
 
@@ -20,7 +21,7 @@ def test_an_existing_folder_is_refused(tmp_path):
 
 def test_overwrite_replaces_a_run_whole(tmp_path):
     old = RunDirectory.create(tmp_path / "run")
-    old.write(CONFIG, {"seed": 1})
+    old.write(CONFIG, {"seed": 1} | environment())
     old.append("metrics.jsonl", [{"count": 0}])
     old.close()
     new = RunDirectory.create(tmp_path / "run", overwrite=True)
@@ -36,6 +37,25 @@ def test_overwrite_never_removes_anything_but_a_run(tmp_path):
     (tmp_path / "file").write_text("...")
     with pytest.raises(RunError, match="not a run directory"):
         RunDirectory.create(tmp_path / "file", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "config", ['{"model_type": "bert", "learning_rate": 1e-3}', "[]", '{"packages": "jax"}', '{"packages": {"jax": "0.10"}}', "{"]
+)
+def test_overwrite_never_removes_what_another_program_configured(tmp_path, config):
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(RunError, match="not a run directory"):
+        RunDirectory.create(tmp_path, overwrite=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_overwrite_never_follows_a_link(tmp_path):
+    RunDirectory.create(tmp_path / "run").write(CONFIG, environment())
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    with pytest.raises(RunError, match="is a link, so --overwrite won't remove it"):
+        RunDirectory.create(tmp_path / "link", overwrite=True)
+    assert (tmp_path / "run" / CONFIG).exists()
 
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path):

@@ -32,7 +32,7 @@ def reduce_metrics(metrics: Mapping[str, Any], how: str = "mean", *, weight: Any
             `jax.jit`. Under `jax.jit` with global arrays a mean is over all of it already, and needs no reduction.
 
     Returns:
-        Scalars, `float32 []`, by name; without those that no process has.
+        Scalars, `float32 []`, by name; without those that no process has. Along an axis a mean of no value is NaN.
 
     Raises:
         ArgumentError: If `how`, a metric or the weight breaks its rule, or a metric is traced and there is no axis.
@@ -62,13 +62,17 @@ def reduce_metrics(metrics: Mapping[str, Any], how: str = "mean", *, weight: Any
 
 
 def _along(axis: Axis, how: str, value: jax.Array, weight: jax.Array) -> jax.Array:
-    """Reduce along an axis; in min and max a NaN wins, whichever order the devices are compared in."""
+    """Reduce along an axis; in min and max a NaN wins, whichever order the devices are compared in. Of no value a mean is NaN."""
     names: Any = axis if isinstance(axis, str) else tuple(axis)
     there = weight > 0
+
+    def largest(sign: float) -> jax.Array:
+        return sign * jax.lax.pmax(jnp.where(there & ~jnp.isnan(value), sign * value, -jnp.inf), names)
+
     if how == "mean":
         total = jax.lax.psum(weight, names)
-        return jax.lax.psum(jnp.where(there, value * (weight / total), 0.0), names)
-    sign = 1.0 if how == "max" else -1.0
+        mean = jax.lax.psum(jnp.where(there, value * (weight / total), 0.0), names)
+        return jnp.where(total > 0, jnp.where(jnp.isfinite(mean), jnp.clip(mean, largest(-1.0), largest(1.0)), mean), jnp.nan)
     unknown = jax.lax.psum((there & jnp.isnan(value)).astype(jnp.float32), names)
-    best = sign * jax.lax.pmax(jnp.where(there & ~jnp.isnan(value), sign * value, -jnp.inf), names)
+    best = largest(1.0 if how == "max" else -1.0)
     return jnp.where(unknown > 0, jnp.nan, best)

@@ -47,13 +47,15 @@ class RunDirectory:
         if folder.exists():
             if not overwrite:
                 raise RunError(f"{folder} exists already. Choose another folder with --out, or replace it with --overwrite.")
-            if not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-                raise RunError(f"{folder} is not a run directory (it has no {CONFIG}), so --overwrite won't remove it.")
-            shutil.rmtree(folder)
+            if folder.is_symlink() or not (_is_run(folder) or _is_empty(folder)):
+                why = "is a link" if folder.is_symlink() else f"is not a run directory (it has no {CONFIG} that tells of rheostax)"
+                raise RunError(f"{folder} {why}, so --overwrite won't remove it. Choose another folder with --out.")
         try:
+            if folder.exists():
+                shutil.rmtree(folder)
             folder.mkdir(parents=True)
         except OSError as error:
-            raise RunError(f"{folder} can't be made: {error.strerror}.") from None
+            raise RunError(f"{folder} can't be made: {error.strerror or error}.") from None
         return cls(folder)
 
     @classmethod
@@ -147,6 +149,20 @@ class RunDirectory:
             return [json.loads(line) for line in lines if line.endswith("\n")]
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / name} can't be read: {error}.") from None
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether a folder is a run's for certain: other programs leave a config.json too, beside files that nobody could replace."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    packages = config.get("packages") if isinstance(config, dict) else None
+    return isinstance(packages, dict) and "rheostax" in packages
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 _encode = json.JSONEncoder(allow_nan=False).encode
