@@ -145,6 +145,19 @@ def test_a_policy_whose_part_is_not_in_charge_is_noted_not_warned_of():
     assert not any("in charge" in note for note in rx.describe(Run(RATE).state).notes)
 
 
+def test_a_policy_behind_a_median_is_warned_of_only_if_nothing_came():
+    run = Run(rx.Median(rx.ReduceOnPlateau(monitor="val_loss"), window=3))
+    warned = []
+    for k in range(5):
+        if k >= 2:
+            run.observe(val_loss=1.0)
+        run.update()
+        description = rx.describe(run.state)
+        warned.append(bool(description.warnings))
+        assert not any("in charge" in note for note in description.notes)
+    assert warned == [True, True, False, False, False]  # the first two values fill the window
+
+
 def test_a_pin_is_noted_by_group():
     run = Run(rx.Constant(0.5) * rx.Groups({"a": 1.0, "b": 0.5, "c": 0.5}), names="abc")
     run.set(0.25, group="a", pin=True)

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import Body, ControlState, monitored
-from rheostax._rate import LearningRate, Product, as_learning_rate
+from rheostax._rate import LearningRate, Product, as_learning_rate, walk
 from rheostax._words import counted, plain, say
 from rheostax.accumulation import AccumulateState
 from rheostax.groups import group_names
 from rheostax.policies._policy import Observed, Policy, policies
+from rheostax.policies.median import Median
 from rheostax.state import controls, opt_state
 
 __all__ = ["Description", "Part", "describe"]
@@ -133,10 +134,10 @@ def _parts(rate: LearningRate, state: Any, count: Any, depth: int = 0) -> Iterat
 
 
 def _warnings(body: Body) -> Iterator[str]:
-    count = int(body.count)
+    count, withheld = int(body.count), _withheld(body)
     for policy, seen, listens in _listeners(body):
         kind, metric = type(policy).__name__, policy.monitor
-        if count and listens and not int(seen.observations):
+        if count and listens and metric not in withheld and not int(seen.observations):
             remedy = f"pass update(..., {metric}=...) or call observe({metric}=...)"
             yield f"{kind} has heard nothing of {metric!r} in {counted(count, 'update')}; {remedy}"
         if int(seen.nonfinite):
@@ -163,10 +164,16 @@ def _left_out(state: Any) -> Iterator[str]:
 
 def _listeners(body: Body) -> Iterator[tuple[Policy, Observed, bool]]:
     """Yield the policies with their states, and whether each would hear its metric now: a part of a join may not be in charge."""
-    metrics = dict.fromkeys(monitored(body.rate), jnp.float32(0.0))
+    metrics = dict.fromkeys(monitored(body.rate), jnp.float32(jnp.nan))  # what a median tells at once, however full its window
     told = body.rate.observe(body.observed, jnp.int32(body.count), metrics)
     for (policy, seen), (_, then) in zip(policies(body.rate, body.observed), policies(body.rate, told), strict=True):
-        yield policy, seen, bool(then.observations != seen.observations)
+        yield policy, seen, bool(then.nonfinite != seen.nonfinite)
+
+
+def _withheld(body: Body) -> set[str]:
+    """Return the metrics that came, and that a median keeps to itself until its window is full."""
+    medians = (seen for part, seen in walk(body.rate, body.observed) if isinstance(part, Median))
+    return {name for seen in medians for name, known in seen.known.items() if int(known)}
 
 
 def _notes(body: Body) -> Iterator[str]:

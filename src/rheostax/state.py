@@ -41,8 +41,8 @@ __all__ = [
 
 
 def controls(tree: Any) -> dict[str, ControlState]:
-    """Return the control states in an optimizer state, by name: the labels (of `multi_transform`, say) on the way to
-    each, or the whole path where there are none or two have the same.
+    """Return the control states in an optimizer state, by name: "" where there is one; of several, the labels (of
+    `multi_transform`, say) on the way to each, or the whole path where there are none or two have the same.
 
     Raises:
         StateError: If there is none.
@@ -53,6 +53,8 @@ def controls(tree: Any) -> dict[str, ControlState]:
     found = {path: leaf for path, leaf in leaves if _is_control(leaf)}
     if not found:
         raise StateError(_why_not(tree))
+    if len(found) == 1:
+        return {"": next(iter(found.values()))}
     labels = ["/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey)) for path in found]
     unique = [bool(label) and labels.count(label) == 1 for label in labels]
     names = [label if one else jax.tree_util.keystr(path) for label, one, path in zip(labels, unique, found, strict=True)]

@@ -363,6 +363,43 @@ def test_the_run_directory_of_a_recorder_is_cut_back(tmp_path):
         checkpoints.restore(opt_state=fresh, recorder=rx.Recorder(fresh, JsonLines(tmp_path / "cut", resume=True)))
 
 
+class Batches:
+    """An iterator with a position, that may refuse to go to another one."""
+
+    def __init__(self, at=0, refuses=False):
+        self.at, self.refuses = at, refuses
+
+    def get_state(self):
+        return {"at": self.at}
+
+    def set_state(self, state):
+        if self.refuses and state["at"] == 7:
+            raise OSError("no such shard")
+        self.at = state["at"]
+
+
+@pytest.mark.parametrize("make", [rx.Optimizer, nnx.Optimizer])
+@pytest.mark.parametrize("fault", ["data", "recorder"])
+def test_a_restore_that_fails_late_changes_nothing(tmp_path, make, fault):
+    model, optimizer = new(make=make)
+    recorder = rx.Recorder(optimizer, JsonLines(tmp_path / "run"))
+    recorder.updated(optimizer, loss=train_step(model, optimizer))
+    with rx.Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(model=model, optimizer=optimizer, recorder=recorder, data=Batches(7))
+        recorder.close()
+        if fault == "recorder":
+            (tmp_path / "run" / "metrics.jsonl").write_text("")
+        model, optimizer = new(make=make)
+        before, data = everything(model, optimizer), Batches(1, refuses=fault == "data")
+        recorder = rx.Recorder(optimizer, JsonLines(tmp_path / "run", resume=True))
+        with pytest.raises(OSError if fault == "data" else RunError):
+            checkpoints.restore(model=model, optimizer=optimizer, recorder=recorder, data=data)
+        assert everything(model, optimizer) == before
+        recorder.close()
+        assert data.at == 1
+        train_step(model, optimizer)
+
+
 def copied(saved, tmp_path):
     return shutil.copytree(saved[0], tmp_path / "copy")
 

@@ -207,6 +207,23 @@ def test_keep_code_carries_a_policy_that_is_in_both():
     assert told.dropped == ["ReduceOnPlateau(loss, min) at learning_rate.factors[1]"]
 
 
+def test_keep_code_carries_what_a_median_knows_and_what_was_skipped():
+    def rule(patience, window=3):
+        return 0.1 * rx.Median(rx.ReduceOnPlateau(monitor="loss", patience=patience), window=window)
+
+    tx, state = cut(rule(1), on_nonfinite="skip")
+    _, state = tx.update(jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), PARAMS), state, PARAMS)
+    restored, told = through_json(state, made(rule(5), on_nonfinite="skip"), "code")
+    assert int(restored.body.skipped) == int(restored.body.skipped_in_a_row) == 1
+    old, new = (one.body.observed[1] for one in (state, restored))
+    np.testing.assert_array_equal(new.values["loss"], old.values["loss"])
+    assert int(new.known["loss"]) == 2
+    assert told.anew == []
+    restored, told = through_json(state, made(rule(1, window=5), on_nonfinite="skip"), "code")
+    assert not np.any(restored.body.observed[1].values["loss"])
+    assert any("values" in name for name in told.anew)
+
+
 def test_keep_code_starts_from_what_the_code_says_not_from_the_moment():
     """Restoring into a running state is the same as into a new one."""
     rate = rx.Cosine(0.1, 100) * rx.ReduceOnPlateau(monitor="other") * PLATEAU

@@ -77,6 +77,19 @@ def test_a_recorded_loop_gives_its_own_journal_in_every_format(tmp_path):
         assert found.only.differs_at(found.run) is None
 
 
+@pytest.mark.parametrize("wrap", [lambda tx: optax.chain(optax.clip(1.0), tx), lambda tx: rx.accumulate(tx, 1)])
+def test_a_rate_deep_in_an_optimizer_is_told_as_one_that_is_not(tmp_path, wrap):
+    """It is the only one, so it needs no name: neither in the configuration nor in the journal."""
+    tx, params = wrap(rx.control(optax.sgd, 0.1 * rx.ReduceOnPlateau(patience=1, factor=0.5))), jax.numpy.ones(2)
+    state = tx.init(params)
+    with rx.Recorder(state, JsonLines(tmp_path / "run")) as recorder:
+        for _ in range(4):
+            _, state = tx.update(params, state, params, value=1.0)
+            recorder.updated(state, value=1.0)
+    assert [decision.new_learning_rate for decision in recorder.decisions] == pytest.approx([0.05, 0.025, 0.0125], rel=1e-6)
+    assert rx.replay(tmp_path / "run").decisions == recorder.decisions
+
+
 def test_a_grid_is_what_its_settings_are_alone(monkeypatch):
     """Against `simulate`, which scans update by update, in chunks of several sizes."""
     values = noisy(300)

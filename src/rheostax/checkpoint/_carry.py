@@ -18,6 +18,7 @@ from rheostax.expressions import from_json
 __all__ = ["KEEP", "Carried", "carry", "differences", "place"]
 
 KEEP = ("error", "checkpoint", "code")
+COUNTERS = ("count", "faults", "skipped", "skipped_in_a_row")
 MOST = 20  # differences that a message names
 UNCHANGED = {
     "manual.value.high": 1.0,
@@ -151,7 +152,7 @@ def _with_the_codes(saved: SavedRate, like: ControlState, told: Carried) -> Cont
     if like.floats.ndim != 1:
         raise StateError('keep="code" can\'t carry a batch of states over. Make the optimizer with the expression that was saved.')
     fresh = ControlState.create(like.body.rate)
-    numbers: dict[str, Any] = {name: saved.numbers[name] for name in ("count", "faults") if name in saved.numbers}
+    numbers: dict[str, Any] = {name: saved.numbers[name] for name in COUNTERS if name in saved.numbers}
     numbers |= _by_hand(saved, like, told)
     numbers |= _of_policies(saved, fresh, told)
     told.carried.insert(0, f"the count, {numbers.get('count')}")
@@ -208,6 +209,10 @@ def _of_policies(saved: SavedRate, fresh: ControlState, told: Carried) -> dict[s
         numbers |= {name: saved.numbers[theirs[end]] for end, name in mine.items()}
         told.carried.append(f"{new.kind} at {new.path}" + (f", which was at {old.path}" if old.path != new.path else ""))
     told.dropped += [f"{old.kind} at {old.path}" for old in left]
+    for name in [name for name in slots if name.startswith("observed") and not any(_own(name, one.state) for one in wanted)]:
+        same = name in saved.numbers and np.shape(saved.numbers[name]) == slots[name][2]  # of a window: it stays if it is as long
+        numbers |= {name: saved.numbers[name]} if same else {}
+        (told.carried if same else told.anew).append(name)
     return numbers
 
 

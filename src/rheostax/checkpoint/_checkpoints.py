@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -153,12 +154,13 @@ class Checkpoints:
         read = self._store.arrays(at, like)
         arrays = {name: read[pairs.arrays[name]] if name in pairs.arrays else leaf for name, leaf in parts.arrays.items()}
         new = {name: put_together(tree, name, arrays, rates) for name, tree in named.items()}
-        _flax.put(model, optimizer, new)
-        if recorder is not None:
-            own = {name.removeprefix("recorder/"): array for name, array in read.items() if name.startswith("recorder/")}
-            recorder.resume(_recorded(recorder, optimizer, new), header.recorder, own)
         wanted = header.data is not None and (only is None or "data" in _names(only))
-        position = put_position(header.data, data) if wanted else None
+        with _undone(model, optimizer, data, named):
+            _flax.put(model, optimizer, new)
+            position = put_position(header.data, data) if wanted else None
+            if recorder is not None:
+                own = {name.removeprefix("recorder/"): array for name, array in read.items() if name.startswith("recorder/")}
+                recorder.resume(_recorded(recorder, optimizer, new), header.recorder, own)
         self._at = at
         results = {name: tree for name, tree in new.items() if name in trees}
         return Restored(at, results, position, *map(tuple, (told.differences, told.carried, told.dropped, told.anew)))
@@ -203,6 +205,20 @@ def _count(parts: Parts) -> int:
             "There is no learning rate of rheostax in what is saved, which would know the count; say it: save(..., count=step)."
         )
     return max(counts)
+
+
+@contextlib.contextmanager
+def _undone(model: Any, optimizer: Any, data: Any, trees: Mapping[str, Any]) -> Iterator[None]:
+    """Put model, optimizer and data back as they were if what is done within fails."""
+    before = jax.tree.map(lambda leaf: leaf, trees)
+    position = data.get_state() if hasattr(data, "get_state") and hasattr(data, "set_state") else None
+    try:
+        yield
+    except BaseException:
+        _flax.put(model, optimizer, before)
+        if position is not None:
+            data.set_state(position)
+        raise
 
 
 def _recorded(recorder: Any, optimizer: Any, trees: Mapping[str, Any]) -> Any:
