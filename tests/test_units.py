@@ -132,6 +132,12 @@ def test_a_size_that_is_none_is_refused(given, says):
         rx.resolve(rx.Constant(1.0), **given)
 
 
+def test_numbers_of_numpy_are_numbers():
+    rate = rx.Join([rx.Warmup("1ep"), rx.Cosine(1.0, "0.5run")], ["1ep"])
+    want = rx.resolve(rate, total_steps=100, steps_per_epoch=10)
+    assert rx.resolve(rate, total_steps=np.int64(100), steps_per_epoch=np.float32(10)) == want
+
+
 # Batch sizes that change.
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+import numbers
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "each_number",
     "each_whole",
     "increasing",
+    "is_whole",
     "name",
     "number",
     "one_fewer",
@@ -98,6 +100,11 @@ def duration(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
         whole(node, field, low=low, advice=advice)
     elif value.value == 0 and low > 0:
         raise _fail(node, field, "longer than nothing", value, advice)
+
+
+def is_whole(value: Any, low: int) -> bool:
+    """Tell whether a value is an integer, of Python or NumPy, from `low` on."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= low
 
 
 def whole(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:

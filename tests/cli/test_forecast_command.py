@@ -158,3 +158,19 @@ def test_a_mistake_is_one_line(runs):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        (["--with", "Cosin(1)"], ExpressionError, "Did you mean 'Cosine'"),
+        (["--law", "nope"], ArgumentError, "law must be one of"),
+        (["--coverage", 2], ArgumentError, r"coverage must be in \(0, 1\), got 2"),
+    ],
+)
+def test_a_mistake_is_named_before_a_run_is_read(runs, arguments, error, says):
+    """Also where the run is over, and nothing would be compared."""
+    done = rheostax(runs[1], *arguments, fails=True)
+    assert isinstance(done.exception, error)
+    with pytest.raises(error, match=says):
+        raise done.exception

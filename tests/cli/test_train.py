@@ -159,6 +159,10 @@ def test_resume_explains_what_it_cant(tmp_path):
         (["--resume", "run"], "say where it is: rheostax train MODULE:TASK --resume run"),
         (["--resume", "nowhere"], "config.json can't be read"),
         (["--resume", "run", "--out", "other"], "leave --out and --overwrite away"),
+        (
+            ["diabetes", "--keep", "cod", "--out", "new"],
+            "keep must be one of 'error', 'checkpoint', 'code', got 'cod'. Did you mean 'code'?",
+        ),
     ]:
         done = rheostax("train", *arguments, cwd=tmp_path)
         assert done.returncode == 2

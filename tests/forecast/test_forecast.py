@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import optax
 import pytest
 
 import rheostax as rx
@@ -168,6 +169,7 @@ def test_a_bad_curve_is_named(changes, said):
     ("ask", "said"),
     [
         (lambda: forecast.fit([]), "curves must be at least one run, got none"),
+        (lambda: forecast.fit(None), "curves must be runs, as rx.forecast.read_curve reads them, got None"),
         (lambda: forecast.fit([3]), r"curves\[0\] must have the arrays step, learning_rate and loss, got int"),
         (lambda: forecast.fit(forecast.Curve(**good()), law="multi_powr"), "got 'multi_powr'. Did you mean 'multi_power'"),
         (
@@ -188,13 +190,18 @@ def test_what_cannot_be_predicted_is_named(fitted):
     for arguments, said in (
         ((cosine,), "an expression needs steps, the number of updates"),
         ((cosine, 0), "steps must be a whole number of updates >= 1, or counts, got 0"),
-        (([0.1, -0.1],), "learning_rates must be the rate of every update, finite and >= 0"),
+        ((([0.1, -0.1],), "learning_rates must be an expression, or the rate of every update, finite and >= 0"),
+        ((np.full(100, 1e-3), "abc"), "steps must be whole counts of updates, got 'abc'"),
+        ((np.full(100, 1e-3), [20.7]), r"steps must be whole counts of updates, got \[20.7\]"),
+        ((rx.Groups({"head/*": 1e-3}, rest=1e-4), 100), "learning_rates must be one rate for all parameters, got groups"),
+        (({"a": 1},), "learning_rates must be an expression, or the rate of every update"),
         ((np.full(100, 1e-3), [101]), "steps must lie between 1 and the number of rates, 100; got 101 to 101"),
     ):
         with pytest.raises(ArgumentError, match=said):
             fitted.predict(*arguments)
-    with pytest.raises(ArgumentError, match=r"coverage must be in \(0, 1\), got 1"):
-        fitted.predict(cosine, 3_000, coverage=1)
+    for coverage in (1, "0.9"):
+        with pytest.raises(ArgumentError, match=r"coverage must be in \(0, 1\), got "):
+            fitted.predict(cosine, 3_000, coverage=coverage)
     for arguments, said in (
         ({"steps": 100}, "steps must be a whole number above warm-up and pieces, 140, got 100"),
         ({"steps": 3_000, "max_value": 1e-3, "min_value": 1e-2}, "0 <= min_value <= max_value"),
@@ -202,6 +209,14 @@ def test_what_cannot_be_predicted_is_named(fitted):
     ):
         with pytest.raises(ArgumentError, match=said):
             fitted.optimize(**arguments)
+
+
+def test_a_schedule_of_optax_and_a_text_are_rates_too(fitted):
+    want = fitted.predict(rx.Cosine(1e-3, 3_000), [3_000]).final
+    found = fitted.compare({"optax": optax.cosine_decay_schedule(1e-3, 3_000), "ours": rx.Cosine(1e-3, 3_000)}, 3_000)
+    assert found["ours"].final == want
+    np.testing.assert_allclose(found["optax"].final, want, rtol=1e-5)
+    assert fitted.compare(["Cosine(1e-3, 3000)"], 3_000)["Cosine(1e-3, 3000)"].final == want
 
 
 def test_curves_are_read_from_logs(tmp_path):

@@ -210,9 +210,9 @@ def _of_policies(saved: SavedRate, fresh: ControlState, told: Carried) -> dict[s
         told.carried.append(f"{new.kind} at {new.path}" + (f", which was at {old.path}" if old.path != new.path else ""))
     told.dropped += [f"{old.kind} at {old.path}" for old in left]
     for name in [name for name in slots if name.startswith("observed") and not any(_own(name, one.state) for one in wanted)]:
-        same = name in saved.numbers and np.shape(saved.numbers[name]) == slots[name][2]  # of a window: it stays if it is as long
-        numbers |= {name: saved.numbers[name]} if same else {}
-        (told.carried if same else told.anew).append(name)
+        alike = name in saved.numbers and np.shape(saved.numbers[name]) == slots[name][2]  # of a window: it stays if it is as long
+        numbers |= {name: saved.numbers[name]} if alike else {}
+        (told.carried if alike else told.anew).append(name)
     return numbers
 
 

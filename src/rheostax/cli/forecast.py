@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from rheostax._rate import LearningRate
 from rheostax._words import counted, say
 from rheostax.cli import files
-from rheostax.errors import RunError
+from rheostax.errors import ArgumentError, RunError
 from rheostax.expressions import parse
 from rheostax.forecast import Curve, Fitted, Outlook, Prediction, fit, outlook, read_curve
+from rheostax.forecast._fit import as_law
 from rheostax.plot.forecast import plot_outlook
 from rheostax.units import resolve
 
@@ -51,6 +53,10 @@ def run(
 ) -> Forecast:
     """Read the runs, fit, look ahead, compare, and draw that, if a picture is wanted."""
     files.require_picture(picture)
+    as_law(law)
+    if not 0 < coverage < 1:
+        raise ArgumentError(f"forecast: coverage must be in (0, 1), got {coverage:g}.")
+    candidates = {text: parse(text) for text in expressions}
     curves = [read_curve(path, loss=loss, **columns) for path in paths]
     one, total = curves[0], curves[0].updates if total is None else total
     begin, notes = _warmup(curves, warmup)
@@ -65,12 +71,12 @@ def run(
     else:
         found = outlook(one, total, finished=curves[1:], law=law, warmup_steps=begin, coverage=coverage)
         fitted, notes = found.fitted, [*notes, *found.notes]
-    candidates = _compare(fitted, expressions, total, coverage)
+    compared = _compare(fitted, candidates, total, coverage)
     if expressions and not fitted.saw_falls:
         notes.append("no schedule was compared: the rate never changed in what was fitted. Name also a run whose rate fell")
     if picture is not None:
-        files.draw(plot_outlook(one, found, candidates, title=_title(one, total, found)), picture)
-    return Forecast(one, total, fitted, found, candidates, tuple(notes))
+        files.draw(plot_outlook(one, found, compared, title=_title(one, total, found)), picture)
+    return Forecast(one, total, fitted, found, compared, tuple(notes))
 
 
 def _state(one: Curve, total: int) -> str:
@@ -96,10 +102,10 @@ def _warmup(curves: list[Curve], given: int | None) -> tuple[int, list[str]]:
     return int(one.step[top]), [f"the rate rises up to update {one.step[top]:,}, which was taken for the warm-up; --warmup says otherwise"]
 
 
-def _compare(fitted: Fitted, expressions: Sequence[str], total: int, coverage: float) -> dict[str, Prediction]:
+def _compare(fitted: Fitted, candidates: dict[str, LearningRate], total: int, coverage: float) -> dict[str, Prediction]:
     if not fitted.saw_falls:
         return {}
-    rates = {text: resolve(parse(text), total_steps=total) for text in expressions}
+    rates = {text: resolve(rate, total_steps=total) for text, rate in candidates.items()}
     found = {text: fitted.predict(rate, [total], coverage=coverage) for text, rate in rates.items()}
     return dict(sorted(found.items(), key=lambda pair: pair[1].final))
 

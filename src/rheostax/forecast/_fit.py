@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rheostax import _check
 from rheostax._check import did_you_mean
 from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import FEWEST, Curve
@@ -57,7 +58,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     """
     family = as_law(law)
     runs = as_curves(curves)
-    if not isinstance(warmup_steps, int) or warmup_steps < 0:
+    if not _check.is_whole(warmup_steps, 0):
         raise ArgumentError(f"forecast: warmup_steps must be a whole number >= 0, got {warmup_steps!r}.")
     after = [_after_warmup(one, warmup_steps) for one in runs]
     _require_one_batch_size(after)
@@ -95,6 +96,8 @@ def as_law(law: str | Law) -> Law:
 
 def as_curves(curves: Any) -> list[Curve]:
     """Return one or more runs as a list of curves; refuse anything else, and none at all."""
+    if not isinstance(curves, Iterable) and not hasattr(curves, "learning_rate"):
+        raise ArgumentError(f"forecast: curves must be runs, as rx.forecast.read_curve reads them, got {curves!r}.")
     single = isinstance(curves, Curve) or hasattr(curves, "learning_rate")
     found = [curves] if single else list(curves.values() if isinstance(curves, dict) else curves)
     if not found:

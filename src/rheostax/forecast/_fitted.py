@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ import numpy as np
 from rheostax._rate import LearningRate, as_learning_rate
 from rheostax._words import say
 from rheostax.errors import ArgumentError
+from rheostax.expressions import parse
 from rheostax.forecast._laws import Law
 from rheostax.forecast._path import Path
+from rheostax.groups import group_names
 from rheostax.simulate import simulate
 
 __all__ = ["Fitted", "Prediction"]
@@ -91,8 +94,8 @@ class Fitted:
         """Predict the loss that rates will bring.
 
         Args:
-            learning_rates: The rate of every update from 0, `[n]`, >= 0, the warm-up included; or a rheostax expression (a policy
-                counts as if no metric moved it).
+            learning_rates: The rate of every update from 0, `[n]`, >= 0, the warm-up included; or a rheostax expression,
+                an optax schedule or a text (a policy counts as if no metric moved it).
             steps: For rates, the counts at which to tell the loss, from 1 to n; by default all from the end of the warm-up. For an
                 expression, the number of updates, or the counts, whose last one is the end of the run.
             coverage: Probability that the band is meant to cover, in (0, 1).
@@ -103,7 +106,7 @@ class Fitted:
         Raises:
             ArgumentError: If an argument breaks its rule, or the rates fall and no fitted run has shown what that brings.
         """
-        if not 0 < coverage < 1:
+        if not (isinstance(coverage, numbers.Real) and 0 < coverage < 1):
             raise ArgumentError(f"predict: coverage must be in (0, 1), got {coverage!r}.")
         rates, wanted = self._rates(learning_rates, steps)
         n = len(rates)
@@ -124,7 +127,7 @@ class Fitted:
         """Predict the end of several candidates, best first.
 
         Args:
-            candidates: Expressions or rates, or a dict of them by label.
+            candidates: Expressions or texts, or a dict of them, or of rates, by label.
             steps: Updates of the run, >= 1.
 
         Returns:
@@ -134,7 +137,7 @@ class Fitted:
             ArgumentError: As `predict` does.
         """
         named: dict[Any, Any]
-        named = dict(candidates) if isinstance(candidates, Mapping) else {repr(as_learning_rate(one)): one for one in list(candidates)}
+        named = dict(candidates) if isinstance(candidates, Mapping) else {_label(one): one for one in candidates}
         found = {str(label): self.predict(one, [steps]) for label, one in named.items()}
         return dict(sorted(found.items(), key=lambda pair: pair[1].final))
 
@@ -158,7 +161,11 @@ class Fitted:
         return optimize(self, steps, self.reference if max_value is None else max_value, min_value, pieces)
 
     def _rates(self, learning_rates: Any, steps: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        if isinstance(learning_rates, LearningRate):
+        if isinstance(learning_rates, str):
+            learning_rates = parse(learning_rates)
+        if isinstance(learning_rates, LearningRate) or callable(learning_rates):
+            if group_names(as_learning_rate(learning_rates)) is not None:
+                raise ArgumentError(f"predict: learning_rates must be one rate for all parameters, got groups: {learning_rates!r}.")
             if steps is None:
                 raise ArgumentError("predict: an expression needs steps, the number of updates: predict(rate, 20_000).")
             counts = np.asarray(steps)
@@ -166,12 +173,20 @@ class Fitted:
                 raise ArgumentError(f"predict: steps must be a whole number of updates >= 1, or counts, got {steps!r}.")
             rates = np.asarray(simulate(learning_rates, int(counts.max())), np.float64)
             return rates, None if counts.ndim == 0 else np.unique(counts.astype(np.int64))
-        rates = np.asarray(learning_rates, np.float64)
+        try:
+            rates = np.asarray(learning_rates, np.float64)
+        except (TypeError, ValueError):
+            rates = np.empty(0)
         if rates.ndim != 1 or rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
-            raise ArgumentError("predict: learning_rates must be the rate of every update, finite and >= 0, with one axis.")
+            raise ArgumentError(
+                "predict: learning_rates must be an expression, or the rate of every update, finite and >= 0, with one axis."
+            )
         if steps is None:
             return rates, None
-        return rates, np.atleast_1d(np.asarray(steps, np.int64))
+        counts = np.atleast_1d(np.asarray(steps))
+        if counts.size and counts.dtype.kind not in "iu":
+            raise ArgumentError(f"predict: steps must be whole counts of updates, got {steps!r}.")
+        return rates, counts.astype(np.int64)
 
     def final(self, rates: np.ndarray, stride: float) -> float:
         """Return the predicted loss after all of the rates, each of which stands for `stride` updates."""
@@ -250,6 +265,10 @@ class Fitted:
         """Names of the parameters that the runs hardly tell, so that they stay near what is usual for the law."""
         deviation = np.sqrt(np.diag(self.covariance))[: len(self.law.names)]
         return tuple(name for name, one, usual in zip(self.law.names, deviation, self.law.deviation, strict=True) if one > UNTOLD * usual)
+
+
+def _label(candidate: Any) -> str:
+    return candidate if isinstance(candidate, str) else repr(as_learning_rate(candidate))
 
 
 def _knots(wanted: np.ndarray, rates: np.ndarray) -> np.ndarray:

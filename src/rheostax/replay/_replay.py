@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rheostax import _check
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, Product, RateLike, as_learning_rate, is_reactive, lower, walk
 from rheostax._twofloat import lift_numbers
@@ -115,9 +116,9 @@ def _own(run: RunLog) -> LearningRate:
 
 
 def _updates(run: RunLog, total_steps: int | None) -> int:
-    if total_steps is not None and (isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1):
+    if total_steps is not None and not _check.is_whole(total_steps, 1):
         raise ArgumentError(f"replay: total_steps must be a whole number >= 1, got {total_steps!r}.")
-    updates = total_steps or run.updates
+    updates = run.updates if total_steps is None else int(total_steps)
     if updates < 1:
         raise RunError(f"{run.path} holds no observations. {'; '.join(run.notes)}".rstrip())
     return updates

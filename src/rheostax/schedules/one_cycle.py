@@ -58,7 +58,6 @@ class OneCycle(Schedule):
         _check.number(self, "peak_value")
         _check.number(self, "end_value")
         _check.duration(self, "total_steps")
-        _check.number(self, "pct_start", low=-1.0)
         _check.choice(self, "interpolation", INTERPOLATIONS)
         if not isinstance(self.three_phase, bool):
             raise ArgumentError(f"OneCycle: three_phase must be True or False, got {self.three_phase!r}.")

@@ -12,9 +12,12 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
+from rheostax import _check
+from rheostax._check import did_you_mean
 from rheostax._control_state import ControlState
 from rheostax._words import plain
 from rheostax.checkpoint import Restored
+from rheostax.checkpoint._carry import KEEP
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.errors import TaskError
@@ -82,6 +85,8 @@ def fit(
         DisagreementError: On all processes, if they begin differently, or their rates come to differ.
     """
     spread = Spread(mesh, fully_sharded=fully_sharded)
+    if keep not in KEEP:
+        raise TaskError(f"keep must be one of {', '.join(map(repr, KEEP))}, got {keep!r}. {did_you_mean(str(keep), KEEP)}".rstrip())
     if resume is not None:
         if out is not None or overwrite:
             raise TaskError("resume goes on in the folder that it names; leave out and overwrite away.")
@@ -90,7 +95,7 @@ def fit(
     seed = 0 if seed is None else seed
     length = task.epochs if epochs is None else epochs
     for name, value, low in (("seed", seed, 0), ("epochs", length, 1)):
-        if not isinstance(value, int) or value < low:
+        if not _check.is_whole(value, low):
             raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
     data = task.data()
     require_data(data)
