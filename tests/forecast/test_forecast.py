@@ -190,7 +190,7 @@ def test_what_cannot_be_predicted_is_named(fitted):
     for arguments, said in (
         ((cosine,), "an expression needs steps, the number of updates"),
         ((cosine, 0), "steps must be a whole number of updates >= 1, or counts, got 0"),
-        ((([0.1, -0.1],), "learning_rates must be an expression, or the rate of every update, finite and >= 0"),
+        (([0.1, -0.1],), "learning_rates must be an expression, or the rate of every update, finite and >= 0"),
         ((np.full(100, 1e-3), "abc"), "steps must be whole counts of updates, got 'abc'"),
         ((np.full(100, 1e-3), [20.7]), r"steps must be whole counts of updates, got \[20.7\]"),
         ((rx.Groups({"head/*": 1e-3}, rest=1e-4), 100), "learning_rates must be one rate for all parameters, got groups"),
