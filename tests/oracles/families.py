@@ -218,6 +218,7 @@ PIECES = {
     "one cycle, three lines": one_cycle(three_phase=True, interpolation="linear", pct_start=0.21),
     "one cycle, past its peak": one_cycle(pct_start=-0.2),
     "one cycle, from zero to zero": one_cycle(init_value=0.0, end_value=0.0),
+    "one cycle, upside down": one_cycle(init_value=0.5, peak_value=0.001, end_value=0.2),
     "cyclic, triangular": cyclic(),
     "cyclic, triangular2": cyclic(amplitude_factor=0.5, init_value=0.0),
     "cyclic, exp_range": cyclic(decay_rate=0.9999),

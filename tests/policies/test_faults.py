@@ -253,6 +253,7 @@ def test_a_median_is_numpys(window):
             want = plain.observe(want, jnp.int32(0), {"value": jnp.float32(np.median(finite[-window:]))})
         assert_identical(state.child, want)
     assert float(want.own.scale) < 1
+    assert rx.Median(rx.Cosine(1.0, 9) * plain, window=window).horizon == 9
 
 
 @pytest.mark.parametrize("glitch", [0.0, -1e30, 1e30])

@@ -122,6 +122,13 @@ def test_it_is_as_greedy_as_the_plain_model(stream, given):
     np.testing.assert_allclose(got, oracle.greedy(stream, **given), rtol=1e-6)
 
 
+def test_a_change_of_exactly_min_change_is_not_made():
+    rates, _ = run(rx.Greedy(factor=0.5, patience=1, min_change=0.5, min_scale=0.1, max_scale=1.0), [1.0, 2.0, 3.0])
+    assert np.all(rates == 1.0)
+    rates, _ = run(rx.Greedy(factor=0.5, patience=1, min_change=0.4999, min_scale=0.1, max_scale=1.0), [1.0, 2.0, 3.0])
+    assert rates[-1] == 0.5
+
+
 @quick
 @given(
     stream=st.lists(st.sampled_from([3.0, 3.125, 2.875, 3.0, 3.125, 7.0, -2.0]), min_size=LENGTH, max_size=LENGTH),

@@ -82,6 +82,7 @@ for way in ("linear", "cosine"):
 for name, changes in {
     "cosine": {}, "three lines": {"three_phase": True, "interpolation": "linear", "pct_start": 0.21}, "past its peak": {"pct_start": -0.2},
     "from zero to zero": {"init_value": 0.0, "end_value": 0.0, "pct_start": 0.45},
+    "upside down": {"init_value": 0.5, "peak_value": 0.001, "end_value": 0.2, "three_phase": True, "pct_start": 0.4},
 }.items():  # fmt: skip
     fixed = {"init_value": 0.01, "peak_value": 0.3, "end_value": 1e-6, **changes}
     add(f"one cycle, {name}", rx.OneCycle, oracle.one_cycle, lambda n: {"total_steps": n}, **fixed)

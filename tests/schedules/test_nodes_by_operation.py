@@ -165,6 +165,7 @@ def test_what_starts_far_below_its_other_end_starts_exactly():
 def test_pieces_of_one_update():
     rate = rx.PiecewiseInterpolate([0.5, 1.0, 0.25], [3, 4])
     np.testing.assert_allclose(rate(np.arange(7)), [0.5, 2 / 3, 5 / 6, 1.0, 0.25, 0.25, 0.25], rtol=1e-6)
+    assert (rate.horizon, rx.PiecewiseInterpolate([0.5], []).horizon) == (4, None)
     assert rx.PiecewiseInterpolate([0.5], [])(np.arange(3)).tolist() == rx.PiecewiseConstant([0.5], [])(np.arange(3)).tolist() == [0.5] * 3
 
 
@@ -239,3 +240,8 @@ def test_lengths_of_time_are_stretched_and_ends_are_moved(cls, given, lengths, e
     for kept in (lambda: rate.__setattr__(lengths[0], 1), lambda: hash(rate) and rate.__delattr__(lengths[0])):
         with pytest.raises(AttributeError):
             kept()
+
+
+def test_the_last_count_is_like_any_other():
+    """At the largest count of int32 one more is none."""
+    np.testing.assert_allclose(rx.Noam(512, 4000)(LAST), 512**-0.5 * LAST**-0.5, rtol=1e-6)

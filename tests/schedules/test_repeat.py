@@ -109,6 +109,7 @@ def test_optax_schedules_are_repeated_but_not_stretched():
         return jnp.float32(1.0) / (1 + count)
 
     np.testing.assert_array_equal(rx.Repeat(foreign, 2)(np.arange(5)), [1, 0.5, 1, 0.5, 1])
+    assert rx.Repeat(rx.Linear(1.0, 0.0, 2), 2, length_factor=2)(np.array([0, 2, 4])).tolist() == [1.0, 1.0, 0.5]
     with pytest.raises(
         rx.ArgumentError, match=r"Repeat: length_factor must be 1, got 2\.0: .* is a foreign function, which can't be stretched"
     ):
