@@ -77,6 +77,32 @@ def test_a_recorded_loop_gives_its_own_journal_in_every_format(tmp_path):
         assert found.only.differs_at(found.run) is None
 
 
+SKIPPING = 0.1 * rx.SpikeGuard(window=3, skip=1, max_spikes=5, factor=0.5, recovery=5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "losses", "bad", "validations"),
+    [
+        (SKIPPING, [1, 1.1, 1, 1.05, 1, 9, 1, 1, 9, 9, 1, 1, 1], [], {}),
+        (0.1 * rx.ReduceOnPlateau(patience=2, factor=0.5), [1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9], [3, 4], {}),
+        (0.1 * rx.ReduceOnPlateau(monitor="val_loss", patience=2, factor=0.5), [1] * 6, [], {1: [0.5, 0.5], 3: [0.5, 0.5], 5: [0.5]}),
+    ],
+    ids=["skipped spikes", "skipped gradients", "validated twice"],
+)
+def test_what_came_several_times_at_a_count_is_told_as_often(tmp_path, rule, losses, bad, validations):
+    tx, params = rx.control(optax.sgd, rule, on_nonfinite="skip"), jax.numpy.ones(2)
+    state = tx.init(params)
+    with rx.Recorder(state, JsonLines(tmp_path / "run")) as recorder:
+        for k, loss in enumerate(losses):
+            _, state = tx.update(params * (np.nan if k in bad else 1), state, params, value=loss)
+            recorder.updated(state, value=loss)
+            for value in validations.get(k, ()):
+                state = rx.observe(state, val_loss=value)
+                recorder.observed(state, val_loss=value)
+    assert len(recorder.decisions) >= 2
+    assert rx.replay(tmp_path / "run").decisions == recorder.decisions
+
+
 @pytest.mark.parametrize("wrap", [lambda tx: optax.chain(optax.clip(1.0), tx), lambda tx: rx.accumulate(tx, 1)])
 def test_a_rate_deep_in_an_optimizer_is_told_as_one_that_is_not(tmp_path, wrap):
     """It is the only one, so it needs no name: neither in the configuration nor in the journal."""

@@ -24,7 +24,8 @@ class Moments:
     """The moments at which policies were told something, earliest first.
 
     At one count there can be two: what is observed by name comes first, as a validation after k updates does, and then
-    "value", the loss that update k passes.
+    "value", the loss that update k passes. Where a count comes several times, so do these: what was observed the nth time by
+    several names came together.
     """
 
     count: np.ndarray  # int32 [m]
@@ -38,20 +39,24 @@ class Moments:
     @classmethod
     def of(cls, observed: Mapping[str, Series]) -> Moments:
         """Order the observations of some metrics."""
-        keys = {name: 2 * one.count + (name == VALUE) for name, one in observed.items()}
+        heard = {name: one.heard for name, one in observed.items()}
+        keys = {name: 2 * count + (name == VALUE) for name, (count, _) in heard.items()}
+        nth = {name: np.arange(len(key)) - np.searchsorted(key, key) for name, key in keys.items()}  # of the same count
+        times = 1 + max((int(one.max()) for one in nth.values() if len(one)), default=0)
+        keys = {name: key * times + nth[name] for name, key in keys.items()}
         every = functools.reduce(np.union1d, keys.values(), np.zeros(0, np.int64)) if len(keys) != 1 else next(iter(keys.values()))
         told = np.zeros(len(every), np.int64)
         values = {}
-        for bit, (name, one) in enumerate(observed.items()):
+        for bit, (name, (_, value)) in enumerate(heard.items()):
             places = np.searchsorted(every, keys[name])
             told[places] |= 1 << bit
             values[name] = np.zeros(len(every), np.float32)
             with np.errstate(over="ignore"):  # what is too large for float32 is infinite, in training too
-                values[name][places] = one.value.astype(np.float32)
+                values[name][places] = value.astype(np.float32)
         sets = np.flatnonzero(np.bincount(told)) if len(keys) < 20 else np.unique(told)
         pattern = np.searchsorted(sets, told)
         patterns = tuple(tuple(name for bit, name in enumerate(observed) if chosen >> bit & 1) for chosen in sets)
-        return cls(np.minimum(every // 2, INT32_MAX).astype(np.int32), pattern.astype(np.int32), patterns, values)
+        return cls(np.minimum(every // (2 * times), INT32_MAX).astype(np.int32), pattern.astype(np.int32), patterns, values)
 
 
 def find_metrics(

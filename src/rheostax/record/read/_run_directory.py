@@ -27,7 +27,7 @@ def read_run_directory(folder: Path) -> RunLog:
     config = _document(folder / CONFIG, notes) or {}
     summary = _document(folder / SUMMARY, notes, "the run was killed, or it goes on")
     journal = _decisions(_lines(folder / JOURNAL, notes), notes)
-    built = _series(_lines(folder / METRICS, notes), METRICS)
+    built = _series(_lines(folder / METRICS, notes), METRICS, repeats=True)
     return RunLog(folder, "run directory", built.series, built.learning_rate, journal, config, summary, notes + built.notes)
 
 
@@ -98,7 +98,7 @@ def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _series(records: list[dict[str, Any]], where: str) -> SeriesBuilder:
+def _series(records: list[dict[str, Any]], where: str, *, repeats: bool = False) -> SeriesBuilder:
     """Sort records into series. A null was no finite number when it was written; an absent field wasn't observed."""
     built, columns = SeriesBuilder(), dict[str, tuple[list[int], list[float], list[float]]]()
     uncounted = 0
@@ -121,7 +121,7 @@ def _series(records: list[dict[str, Any]], where: str) -> SeriesBuilder:
         if name == "learning_rate" or name.startswith("learning_rate/"):
             rates[name] = _last_of_each(*column)  # a validation tells the rate again, at the count of the next update
         else:
-            built.metric(name, *column)
+            built.metric(name, *column, repeats=repeats)
     built.rates((name, *column) for name, column in rates.items())
     return built
 

@@ -26,6 +26,14 @@ class Series:
     count: np.ndarray  # int64 [n]: updates applied when it was taken, strictly increasing
     value: np.ndarray  # float64 [n]; NaN and infinities are what was recorded, a gap isn't there at all
     time: np.ndarray | None = None  # float64 [n]: seconds since the start, where the run tells
+    told: tuple[np.ndarray, np.ndarray] | None = (
+        None  # counts and values as they came, where some counts came more than once and all were meant
+    )
+
+    @property
+    def heard(self) -> tuple[np.ndarray, np.ndarray]:
+        """Counts and values in the order in which policies heard them; a count comes again where nothing was applied in between."""
+        return (self.count, self.value) if self.told is None else self.told
 
     def __len__(self) -> int:
         return len(self.count)
@@ -76,10 +84,10 @@ class SeriesBuilder:
         self.learning_rate: dict[str, Series] = {}
         self.notes: list[str] = []
 
-    def metric(self, name: str, counts: Any, values: Any, times: Any = None) -> None:
-        """Add a metric, if there is anything of it."""
+    def metric(self, name: str, counts: Any, values: Any, times: Any = None, *, repeats: bool = False) -> None:
+        """Add a metric, if there is anything of it; with `repeats` values of one count are several observations, not one written twice."""
         if len(values):
-            self.series[name] = self._ordered(name, counts, values, times)
+            self.series[name] = self._ordered(name, counts, values, times, repeats)
 
     def rates(self, columns: Iterable[tuple[str, Any, Any, Any]]) -> None:
         """Add the learning rates: name, counts, values and times of each; a single one needs no group."""
@@ -89,18 +97,20 @@ class SeriesBuilder:
             key = "" if len(found) == 1 else group if group and groups.count(group) == 1 else name
             self.learning_rate[key] = self._ordered(name, *column)
 
-    def _ordered(self, name: str, counts: Any, values: Any, times: Any) -> Series:
+    def _ordered(self, name: str, counts: Any, values: Any, times: Any, repeats: bool = False) -> Series:
         count, value = np.asarray(counts, np.int64), np.asarray(values, np.float64)
         time = None if times is None else np.asarray(times, np.float64)
         if np.any(count[1:] < count[:-1]):
             self.notes.append(f"{name}: the counts weren't in order and were sorted")
             order = np.argsort(count, kind="stable")
             count, value, time = count[order], value[order], None if time is None else time[order]
-        last = np.append(count[1:] != count[:-1], True)
+        last, told = np.append(count[1:] != count[:-1], True), None
         if again := int(np.sum(~last)):
-            self.notes.append(f"{name}: {counted(again, 'count')} came more than once; the last value of each was taken")
+            what = "the last value of each is shown, and all are replayed" if repeats else "the last value of each was taken"
+            self.notes.append(f"{name}: {counted(again, 'count')} came more than once; {what}")
+            told = (count, value) if repeats else None
             count, value, time = count[last], value[last], None if time is None else time[last]
-        return Series(count, value, time)
+        return Series(count, value, time, told)
 
 
 def rate_group(name: str) -> str | None:
