@@ -191,7 +191,10 @@ def name(node: Any, field: str) -> None:
 def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:
     """Return a real scalar as `float32 []`, or say that `what` must be one."""
     on_device = isinstance(value, jax.Array) or hasattr(value, "__jax_array__")  # a Flax Variable has that
-    array = jnp.asarray(value) if on_device else np.asarray(value)  # jnp would wrap an int64 round
+    try:
+        array = jnp.asarray(value) if on_device else np.asarray(value)  # jnp would wrap an int64 round
+    except ValueError:  # lists of different lengths
+        raise ArgumentError(f"{what} must be a scalar, got {value!r}.{advice}") from None
     if array.shape != ():
         raise ArgumentError(f"{what} must be a scalar, got shape {array.shape}.{advice}")
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):

@@ -363,6 +363,12 @@ def test_the_run_directory_of_a_recorder_is_cut_back(tmp_path):
         checkpoints.restore(opt_state=fresh, recorder=rx.Recorder(fresh, JsonLines(tmp_path / "cut", resume=True)))
 
 
+@pytest.mark.parametrize("count", [-1, 1.5, "x", [1]])
+def test_a_count_that_is_none_is_refused(tmp_path, count):
+    with rx.Checkpoints(tmp_path) as checkpoints, pytest.raises(ArgumentError, match="count must be a whole number >= 0, got"):
+        checkpoints.save(count=count, params=jnp.ones(2))
+
+
 class Batches:
     """An iterator with a position, that may refuse to go to another one."""
 

@@ -108,6 +108,7 @@ def test_an_unknown_metric_is_told(name, hint):
         ([1.0], r"metric 'value' must be a scalar, got shape \(1,\)\. Reduce it first, for example with \.mean\(\)"),
         (np.ones((2, 3)), r"metric 'value' must be a scalar, got shape \(2, 3\)"),
         (jnp.ones(4), r"metric 'value' must be a scalar, got shape \(4,\)"),
+        ([[1.0], [1.0, 2.0]], r"metric 'value' must be a scalar, got \[\[1.0\], \[1.0, 2.0\]\]\. Reduce it first"),
         ("low", r"metric 'value' must be a real number, got 'low'"),
         (1j, r"metric 'value' must be a real number, got 1j"),
         (True, r"metric 'value' must be a real number, got True"),

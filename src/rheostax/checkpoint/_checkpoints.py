@@ -86,9 +86,12 @@ class Checkpoints:
             The count.
 
         Raises:
+            ArgumentError: If the count is no whole number >= 0, or what is given isn't what it has to be.
             StateError: If something can't be saved, or the folder holds the checkpoints of another run.
             RunError: If it can't be written; where it is written in the background, the next call says so.
         """
+        if count is not None and not (np.ndim(count) == 0 and np.asarray(count).dtype.kind in "iu" and count >= 0):
+            raise ArgumentError(f"Checkpoints: count must be a whole number >= 0, got {count!r}.")
         named = _flax.trees(model, optimizer, trees)
         parts = _parts(named)
         count = _count(parts) if count is None else int(count)
