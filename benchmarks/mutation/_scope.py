@@ -157,7 +157,7 @@ MORE: dict[str, tuple[str, ...]] = {
     "policies/_on_statistical_plateau": (STATISTICAL + "begins_anew|advancing|fixed_size",),
     "policies/_improvement": ("tests/policies/test_improvement.py",),
     "policies/_on_plateau": (
-        "tests/policies/test_reduce_on_plateau.py::words|best_improve|dead|overflow",
+        "tests/policies/test_reduce_on_plateau.py::words|best_improve|dead|overflow|first_value",
         "tests/test_units.py::stretching",
     ),
     "policies/advance_on_plateau": ("tests/policies/test_on_plateau.py::refused|in_charge|latest_without",),

@@ -97,6 +97,14 @@ def test_accumulation_judges_the_mean_alone():
     assert cuts(stream, patience=2, accumulation_size=1)[0] == 3
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_first_value_leaves_nothing_of_what_stood_there_before(size):
+    tiny = jnp.float32(1e-9)
+    policy = rx.ReduceOnPlateau(accumulation_size=size)
+    own = policy.observe(policy.init(), jnp.int32(0), {"value": tiny}).own
+    assert (own.best_value if size == 1 else own.avg_value) == tiny
+
+
 def test_a_mean_of_values_whose_difference_overflows():
     policy = rx.ReduceOnPlateau(patience=1, accumulation_size=4)
     values, state = np.float32([3.2e38, -3e38, 1.5e38, -0.5e38]), policy.init()
