@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-from rheostax import _check
-from rheostax._check import did_you_mean
+from rheostax._check import did_you_mean, is_whole
 from rheostax._control_state import ControlState
 from rheostax._node import end_of
 from rheostax._rate import LearningRate
@@ -83,7 +82,7 @@ def _extend(rate: LearningRate, steps: int, at: int, rewarm_steps: int) -> Learn
     horizon = rate.horizon
     if horizon is None:
         raise ArgumentError(f"extend: there must be a decay that ends, got {rate!r}.")
-    if not _check.is_whole(steps, at + 1):
+    if not is_whole(steps, at + 1):
         raise ArgumentError(
             f"extend: steps must be a whole number above the count now, {at:,}; got {steps!r}. It counts from the beginning."
         )

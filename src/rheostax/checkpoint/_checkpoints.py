@@ -158,7 +158,7 @@ class Checkpoints:
         arrays = {name: read[pairs.arrays[name]] if name in pairs.arrays else leaf for name, leaf in parts.arrays.items()}
         new = {name: put_together(tree, name, arrays, rates) for name, tree in named.items()}
         wanted = header.data is not None and (only is None or "data" in _names(only))
-        with _undone(model, optimizer, data, named):
+        with _undone(model, optimizer, data if wanted else None, named):
             _flax.put(model, optimizer, new)
             position = put_position(header.data, data) if wanted else None
             if recorder is not None:
@@ -213,7 +213,7 @@ def _count(parts: Parts) -> int:
 @contextlib.contextmanager
 def _undone(model: Any, optimizer: Any, data: Any, trees: Mapping[str, Any]) -> Iterator[None]:
     """Put model, optimizer and data back as they were if what is done within fails."""
-    before = jax.tree.map(lambda leaf: leaf, trees)
+    before = jax.tree.map(lambda leaf: leaf, trees)  # other containers: those of an nnx.Optimizer are its own
     position = data.get_state() if hasattr(data, "get_state") and hasattr(data, "set_state") else None
     try:
         yield

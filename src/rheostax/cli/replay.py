@@ -59,7 +59,7 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
         "run": str(log.path),
         "kind": log.kind,
         "updates": found.updates,
-        "observed": {name: {"metric": metric, "observations": len(log.series[metric])} for name, metric in found.observed.items()},
+        "observed": {name: {"metric": metric, "observations": len(log.series[metric].heard[0])} for name, metric in found.observed.items()},
         "caution": PLAINLY,
         "notes": list(found.notes),
         "happened": {"decisions": log.journal, "learning_rate": _last_rates(log)},
@@ -85,7 +85,9 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
 def words(found: Replay, *, verbose: bool, most: int) -> str:
     """Write a replay for people."""
     log = found.run
-    heard = ", ".join(f"{counted(len(log.series[metric]), 'observation')} of {metric}" for metric in dict.fromkeys(found.observed.values()))
+    heard = ", ".join(
+        f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in dict.fromkeys(found.observed.values())
+    )
     lines = [f"{log.path} ({log.kind}): {counted(found.updates, 'update')}, {heard or 'nothing observed'}", PLAINLY]
     lines += [f"note: {note}" for note in found.notes]
     one_rule = len(found.settings) == 1

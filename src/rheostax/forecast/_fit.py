@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax import _check
-from rheostax._check import did_you_mean
+from rheostax._check import did_you_mean, is_whole
 from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import FEWEST, Curve
 from rheostax.forecast._fitted import Fitted
@@ -58,7 +57,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     """
     family = as_law(law)
     runs = as_curves(curves)
-    if not _check.is_whole(warmup_steps, 0):
+    if not is_whole(warmup_steps, 0):
         raise ArgumentError(f"forecast: warmup_steps must be a whole number >= 0, got {warmup_steps!r}.")
     after = [_after_warmup(one, warmup_steps) for one in runs]
     _require_one_batch_size(after)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax import _check
+from rheostax._check import is_whole
 from rheostax._words import say
 from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import Curve
@@ -180,7 +180,7 @@ def outlook(
 
 def _require(one: Curve, total: Any, warmup_steps: int, coverage: float) -> None:
     now = one.updates
-    if not _check.is_whole(total, now + 1):
+    if not is_whole(total, now + 1):
         raise ArgumentError(f"outlook: total must be a whole number above the {now:,} updates that {one.name} has made, got {total!r}.")
     if warmup_steps >= total:
         raise ArgumentError(f"outlook: total must be above warmup_steps={warmup_steps:,}, got {total:,}.")

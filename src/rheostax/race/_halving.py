@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from rheostax import _check
+from rheostax._check import is_whole
 from rheostax.errors import ArgumentError
 
 __all__ = ["Rung", "rungs"]
@@ -43,7 +43,7 @@ def rungs(candidates: int, steps: int, *, halving: int = 2, chunk: int = 1) -> t
     (Rung(end=100, entrants=16), Rung(end=200, entrants=8), Rung(end=400, entrants=4), Rung(end=800, entrants=2))
     """
     for name, value, low in (("candidates", candidates, 1), ("steps", steps, 1), ("halving", halving, 2), ("chunk", chunk, 1)):
-        if not _check.is_whole(value, low):
+        if not is_whole(value, low):
             raise ArgumentError(f"race: {name} must be a whole number >= {low}, got {value!r}.")
     entrants = [candidates]
     while entrants[-1] > halving:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rheostax import _check
+from rheostax._check import is_whole
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, Product, RateLike, as_learning_rate, is_reactive, lower, walk
 from rheostax._twofloat import lift_numbers
@@ -116,7 +116,7 @@ def _own(run: RunLog) -> LearningRate:
 
 
 def _updates(run: RunLog, total_steps: int | None) -> int:
-    if total_steps is not None and not _check.is_whole(total_steps, 1):
+    if total_steps is not None and not is_whole(total_steps, 1):
         raise ArgumentError(f"replay: total_steps must be a whole number >= 1, got {total_steps!r}.")
     updates = run.updates if total_steps is None else int(total_steps)
     if updates < 1:

@@ -12,8 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from rheostax import _check
-from rheostax._check import did_you_mean
+from rheostax._check import did_you_mean, is_whole
 from rheostax._control_state import ControlState
 from rheostax._words import plain
 from rheostax.checkpoint import Restored
@@ -95,7 +94,7 @@ def fit(
     seed = 0 if seed is None else seed
     length = task.epochs if epochs is None else epochs
     for name, value, low in (("seed", seed, 0), ("epochs", length, 1)):
-        if not _check.is_whole(value, low):
+        if not is_whole(value, low):
             raise TaskError(f"{name} must be a whole number >= {low}, got {value!r}.")
     data = task.data()
     require_data(data)

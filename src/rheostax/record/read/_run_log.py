@@ -26,9 +26,7 @@ class Series:
     count: np.ndarray  # int64 [n]: updates applied when it was taken, strictly increasing
     value: np.ndarray  # float64 [n]; NaN and infinities are what was recorded, a gap isn't there at all
     time: np.ndarray | None = None  # float64 [n]: seconds since the start, where the run tells
-    told: tuple[np.ndarray, np.ndarray] | None = (
-        None  # counts and values as they came, where some counts came more than once and all were meant
-    )
+    told: tuple[np.ndarray, np.ndarray] | None = None  # counts and values as they came, where one count has several observations
 
     @property
     def heard(self) -> tuple[np.ndarray, np.ndarray]:
