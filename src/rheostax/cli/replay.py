@@ -85,7 +85,8 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
 def words(found: Replay, *, verbose: bool, most: int) -> str:
     """Write a replay for people."""
     log = found.run
-    heard = ", ".join(
+    metrics = dict.fromkeys(found.observed.values())
+    heard = ", ".join(f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in metrics)
         f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in dict.fromkeys(found.observed.values())
     )
     lines = [f"{log.path} ({log.kind}): {counted(found.updates, 'update')}, {heard or 'nothing observed'}", PLAINLY]
