@@ -87,8 +87,6 @@ def words(found: Replay, *, verbose: bool, most: int) -> str:
     log = found.run
     metrics = dict.fromkeys(found.observed.values())
     heard = ", ".join(f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in metrics)
-        f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in dict.fromkeys(found.observed.values())
-    )
     lines = [f"{log.path} ({log.kind}): {counted(found.updates, 'update')}, {heard or 'nothing observed'}", PLAINLY]
     lines += [f"note: {note}" for note in found.notes]
     one_rule = len(found.settings) == 1
