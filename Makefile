@@ -13,7 +13,7 @@ help:
 	@echo "make test    all tests, doctests, examples and documentation code"
 	@echo "make browser-test  the report's page in Chromium, which has to be on the path"
 	@echo "make parity  compare with PyTorch and other libraries, in an environment of its own (Python 3.11)"
-	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (some hours; ARGS="--minutes 30", then ARGS=--resume)"
+	@echo "make mutation  mutate schedules and policies, and print how many mutants the tests notice (some hours)"
 	@echo "make promises  run the tests of every promise, and write their page"
 	@echo "make exactness  how far every schedule is from float64, in float32 ulp"
 	@echo "make forecast ARGS=FOLDER  laws and the decay oracle on public loss curves in a folder"
