@@ -181,5 +181,5 @@ MORE: dict[str, tuple[str, ...]] = {
     "schedules/step": (WRONG,),
     "schedules/tanh": (RULES,),
     "schedules/warmup": (RULES,),
-    "schedules/warmup_stable_decay": (RULES, "tests/schedules/test_values.py::stable_part|without_warm_up"),
+    "schedules/warmup_stable_decay": (RULES, "tests/schedules/test_values.py::stable_part|without_warm_up|timescale"),
 }

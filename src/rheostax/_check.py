@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._duration import Duration, as_duration
-from rheostax.errors import ArgumentError
+from rheostax.errors import ArgumentError, RheostaxError
 
 __all__ = [
     "INT32_MAX",
@@ -35,6 +35,7 @@ __all__ = [
     "name",
     "number",
     "one_fewer",
+    "one_of",
     "whole",
 ]
 
@@ -174,9 +175,14 @@ def one_fewer(node: Any, field: str, than: str) -> None:
 
 def choice(node: Any, field: str, choices: Iterable[Any]) -> None:
     """Check that `node.field` is one of `choices`."""
-    value, choices = getattr(node, field), tuple(choices)
-    if value not in choices:
-        raise _fail(node, field, "one of " + ", ".join(map(repr, choices)), value, did_you_mean(value, choices))
+    one_of(f"{type(node).__name__}: {field}", getattr(node, field), choices)
+
+
+def one_of(what: str, value: Any, known: Iterable[Any], error: type[RheostaxError] = ArgumentError) -> None:
+    """Check that `value`, which the message calls `what`, is one of the known ones."""
+    known = tuple(known)
+    if value not in known:
+        raise error(f"{what} must be one of {', '.join(map(repr, known))}, got {value!r}. {did_you_mean(value, known)}".rstrip())
 
 
 def name(node: Any, field: str) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rheostax._check import did_you_mean
+from rheostax._check import did_you_mean, one_of
 from rheostax._control_state import Body, ControlState, as_metrics
 from rheostax._counter import increment
 from rheostax._processes import agreed
@@ -75,8 +75,8 @@ def control(
     """
     rate = as_learning_rate(learning_rate)
     _check_factory(optimizer_factory, hyperparameters)
-    _check_rule("on_nonfinite", on_nonfinite, ("apply", "skip"))
-    _check_rule("on_skip", on_skip, ("hold", "advance"))
+    one_of("control: on_nonfinite", on_nonfinite, ("apply", "skip"))
+    one_of("control: on_skip", on_skip, ("hold", "advance"))
     groups = groups_of(rate)
     settings = _settings(optimizer_factory, hyperparameters, {"on_nonfinite": on_nonfinite, "on_skip": on_skip})
 
@@ -157,12 +157,6 @@ def _in_dtype_of(updates: Any, gradients: Any, params: Any) -> Any:
 
 def _name(factory: Any) -> str:
     return str(getattr(factory, "__name__", repr(factory)))
-
-
-def _check_rule(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        hint = did_you_mean(value, known)
-        raise ArgumentError(f"control: {name} must be one of {', '.join(map(repr, known))}, got {value!r}. {hint}".rstrip())
 
 
 def _settings(factory: Factory, hyperparameters: dict[str, Any], rules: dict[str, Any]) -> Settings:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from rheostax._check import did_you_mean, is_whole
+from rheostax._check import is_whole, one_of
 from rheostax._control_state import ControlState
 from rheostax._node import end_of
 from rheostax._rate import LearningRate
@@ -53,8 +53,7 @@ def extend(x: Any, steps: int, *, how: str = "continuous", rewarm_steps: int | N
     >>> [round(float(rate(count)), 4) for count in (899, 900, 901, 1_500, 2_000)]
     [0.025, 0.0245, 0.0244, 0.0062, 0.0]
     """
-    if how not in HOW:
-        raise ArgumentError(f"extend: how must be one of {', '.join(map(repr, HOW))}, got {how!r}. {did_you_mean(how, HOW)}".rstrip())
+    one_of("extend: how", how, HOW)
     if (rewarm_steps is None) == (how == "rewarm"):
         rule = "is needed for how='rewarm'" if how == "rewarm" else "is for how='rewarm' only"
         raise ArgumentError(f"extend: rewarm_steps {rule}, got {rewarm_steps!r}.")

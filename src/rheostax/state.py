@@ -232,10 +232,10 @@ def _by_group(rates: jax.Array) -> tuple[jax.Array, ...]:
 def require_group(group: str, known: Any) -> None:
     """Refuse a group that is none of the known ones."""
     if group not in known:
-        names = ", ".join(repr(name) for name in known if name)
+        names = [name for name in known if name]
         if not names:
             raise ArgumentError(f"group must be left out, since this learning rate has no groups; got {group!r}.")
-        raise ArgumentError(f"group must be one of {names}, got {group!r}. {_check.did_you_mean(group, known)}".rstrip())
+        _check.one_of("group", group, names)
 
 
 def observe(x: Any, /, **metrics: Any) -> Any:

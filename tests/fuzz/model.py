@@ -354,6 +354,10 @@ class Middle(Part):
                 part.observe(count, {name: sorted([value, *known])[1]})
             self.known[name] = [value, *known][:2]
 
+    def take(self, other):
+        super().take(other)
+        self.known = copy.deepcopy(other.known)
+
     def value(self, count):
         return self.parts[0].value(count)
 

@@ -43,6 +43,8 @@ def test_policies_in_a_shift_and_a_staircase_hear():
         np.testing.assert_array_equal(rx.simulate(rate, 4, {"value": np.ones(4)}), np.float32([1.0, 0.5, 0.25, 0.125]))
     late = rx.Shift(rx.Join([1.0, plateau], boundaries=[5]), 3)  # the policy hears from count 5 - 3 on
     np.testing.assert_array_equal(rx.simulate(late, 5, {"value": np.ones(5)}), np.float32([1.0, 1.0, 1.0, 0.5, 0.25]))
+    slow = rx.Staircase(rx.Join([1.0, plateau], boundaries=[2]), 2)  # from count 2 * 2 on
+    np.testing.assert_array_equal(rx.simulate(slow, 7, {"value": np.ones(7)}), np.float32([1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.25]))
 
 
 def test_what_is_in_a_staircase_is_not_stretched():
@@ -51,6 +53,8 @@ def test_what_is_in_a_staircase_is_not_stretched():
     assert rx.stretch(rx.resolve(rate, steps_per_epoch=100), 1.5) == rx.Staircase(rx.Linear(1.0, 0.0, 90), 150)
     with pytest.raises(rx.ArgumentError, match="isn't counted in updates"):
         rx.extend(rx.Staircase(rx.Linear(1.0, 0.0, 90), 100), 10_000, at=5)
+    with pytest.raises(rx.ArgumentError, match=r"Staircase: steps must be at most 2,147,483,647 .*, got 4294967296"):
+        rx.stretch(rx.Staircase(0.1, 2**30), 4)
 
 
 def test_a_shift_can_be_extended():

@@ -157,3 +157,8 @@ def test_stable_part_is_the_peak():
 def test_warm_up_stable_decay_without_warm_up_starts_at_the_peak():
     schedule = rx.WarmupStableDecay(peak_value=0.5, warmup_steps=0, decay_steps=4, total_steps=4)
     np.testing.assert_array_equal(schedule(np.arange(5)), np.float32([0.5, 0.375, 0.25, 0.125, 0.0]))
+
+
+def test_a_stable_part_that_falls_takes_the_length_of_the_warm_up_for_its_timescale():
+    falling = rx.WarmupStableDecay(0.5, 3, 4, 20, stable="inverse_sqrt")
+    assert falling(12) == rx.WarmupStableDecay(0.5, 3, 4, 20, stable="inverse_sqrt", stable_timescale=3)(12) == 0.25

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rheostax._check import did_you_mean
+from rheostax._check import one_of
 from rheostax.checkpoint import _flax
 from rheostax.checkpoint._carry import KEEP, Carried, carry
 from rheostax.checkpoint._header import Header, position_of, put_position
@@ -137,10 +137,7 @@ class Checkpoints:
             StateError: If there is no such checkpoint; it is damaged, or of a newer version; settings differ; what was saved and what
                 is asked for don't fit.
         """
-        if keep not in KEEP:
-            raise ArgumentError(
-                f"restore: keep must be one of {', '.join(map(repr, KEEP))}, got {keep!r}. {did_you_mean(str(keep), KEEP)}".rstrip()
-            )
+        one_of("restore: keep", keep, KEEP)
         at = self._chosen(count)
         header = Header.read(self._store.header(at))
         named = _flax.trees(model, optimizer, trees)

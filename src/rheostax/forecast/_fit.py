@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax._check import did_you_mean, is_whole
+from rheostax._check import is_whole, one_of
 from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import FEWEST, Curve
 from rheostax.forecast._fitted import Fitted
@@ -86,10 +86,7 @@ def as_law(law: str | Law) -> Law:
     """Return a law by its name; refuse an unknown one."""
     if isinstance(law, Law):
         return law
-    if law not in LAWS:
-        raise ArgumentError(
-            f"forecast: law must be one of {', '.join(map(repr, LAWS))}, got {law!r}. {did_you_mean(str(law), LAWS)}".rstrip()
-        )
+    one_of("forecast: law", law, LAWS)
     return LAWS[law]
 
 

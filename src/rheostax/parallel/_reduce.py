@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rheostax._check import as_scalar
+from rheostax._check import as_scalar, one_of
 from rheostax._processes import HOWS, reduced, several
 from rheostax.errors import ArgumentError
 
@@ -42,8 +42,7 @@ def reduce_metrics(metrics: Mapping[str, Any], how: str = "mean", *, weight: Any
     >>> print(rx.parallel.reduce_metrics({"val_loss": 0.5}, weight=100)["val_loss"])  # on the only process
     0.5
     """
-    if how not in HOWS:
-        raise ArgumentError(f"reduce_metrics: how must be one of {', '.join(map(repr, HOWS))}, got {how!r}.")
+    one_of("reduce_metrics: how", how, HOWS)
     values = {name: None if value is None else as_scalar(f"The metric {name!r}", value) for name, value in metrics.items()}
     share = as_scalar("reduce_metrics: weight", weight)
     if axis is not None:

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rheostax._check import one_of
 from rheostax._loop import make_loop
-from rheostax.errors import ArgumentError
 
 __all__ = ["EXECUTIONS", "Heat", "execution_for", "make_heat"]
 
@@ -27,8 +27,7 @@ Update = Callable[[Any, Any], tuple[Any, jax.Array]]
 
 def execution_for(wanted: str) -> str:
     """Return how to run on this machine's devices, if "auto" is wanted."""
-    if wanted not in ("auto", *EXECUTIONS):
-        raise ArgumentError(f"race: execution must be one of 'auto', {', '.join(map(repr, EXECUTIONS))}, got {wanted!r}.")
+    one_of("race: execution", wanted, ("auto", *EXECUTIONS))
     if wanted != "auto":
         return wanted
     if jax.local_device_count() > 1:

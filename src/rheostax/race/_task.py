@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from rheostax._check import did_you_mean
+from rheostax._check import one_of
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, as_learning_rate
 from rheostax._words import plain
@@ -100,7 +100,7 @@ def race_task(
     def step(model: Any, optimizer: Any, batch: Any) -> jax.Array:
         return update(model, optimizer, batch)[0]
 
-    _require_metric(metric, evaluate(nnx.state(model), validation[:1]))  # said before the race, not after its first rung
+    one_of("race: metric", metric, evaluate(nnx.state(model), validation[:1]))  # said before the race, not after its first rung
     reacts = any(set(monitored(rate)) - {"value"} for rate in rates.values())
     mode = (task.goal[1] if metric == task.goal[0] else "min") if mode is None else mode
     return race(
@@ -109,12 +109,6 @@ def race_task(
         validate_every=data.batches_per_epoch if reacts else None, validation_cost=examples * FORWARD, halving=halving,
         chunk=task.updates_per_dispatch, execution=execution, progress=progress,
     )  # fmt: skip
-
-
-def _require_metric(metric: str, known: Iterable[str]) -> None:
-    if metric not in known:
-        hint = did_you_mean(metric, known)
-        raise ArgumentError(f"race: metric must be one of {', '.join(known)}, got {metric!r}. {hint}".rstrip())
 
 
 def _epochs(data: Data, epochs: int, seed: int) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from rheostax.errors import RunError
 __all__ = ["RunDirectory", "plain_json"]
 
 CONFIG, METRICS, JOURNAL, SUMMARY, PICTURE = "config.json", "metrics.jsonl", "journal.jsonl", "summary.json", "run.png"
+_NO_RUN = f"is not a run directory (it has no {CONFIG} that tells of rheostax)"
 
 
 class RunDirectory:
@@ -48,7 +49,7 @@ class RunDirectory:
             if not overwrite:
                 raise RunError(f"{folder} exists already. Choose another folder with --out, or replace it with --overwrite.")
             if folder.is_symlink() or not (_is_run(folder) or _is_empty(folder)):
-                why = "is a link" if folder.is_symlink() else f"is not a run directory (it has no {CONFIG} that tells of rheostax)"
+                why = "is a link" if folder.is_symlink() else _NO_RUN
                 raise RunError(f"{folder} {why}, so --overwrite won't remove it. Choose another folder with --out.")
         try:
             if folder.exists():
@@ -66,8 +67,8 @@ class RunDirectory:
             RunError: If it isn't a run directory.
         """
         folder = Path(path)
-        if not (folder / CONFIG).is_file():
-            raise RunError(f"{folder} is not a run directory (it has no {CONFIG}), so there is nothing to resume.")
+        if not _is_run(folder):
+            raise RunError(f"{folder} {_NO_RUN}, so there is nothing to resume.")
         (folder / SUMMARY).unlink(missing_ok=True)
         return cls(folder)
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from rheostax._check import did_you_mean, is_whole
+from rheostax._check import is_whole, one_of
 from rheostax._control_state import ControlState
 from rheostax._words import plain
 from rheostax.checkpoint import Restored
@@ -84,8 +84,7 @@ def fit(
         DisagreementError: On all processes, if they begin differently, or their rates come to differ.
     """
     spread = Spread(mesh, fully_sharded=fully_sharded)
-    if keep not in KEEP:
-        raise TaskError(f"keep must be one of {', '.join(map(repr, KEEP))}, got {keep!r}. {did_you_mean(str(keep), KEEP)}".rstrip())
+    one_of("keep", keep, KEEP, TaskError)
     if resume is not None:
         if out is not None or overwrite:
             raise TaskError("resume goes on in the folder that it names; leave out and overwrite away.")

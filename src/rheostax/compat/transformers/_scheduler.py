@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rheostax._check import did_you_mean
+from rheostax._check import one_of
 from rheostax._rate import LearningRate
 from rheostax.compat.torch import convert as convert_torch
 from rheostax.compat.transformers import _cosines, _greedy, _lines, _wsd
@@ -63,8 +63,7 @@ def get_scheduler(
     [0.75, 0.5, 0.0]
     """
     name = str(getattr(name, "value", name))  # Transformers' enum holds the word
-    if name not in NAMES:
-        raise ArgumentError(f"get_scheduler: name must be one of {', '.join(map(repr, NAMES))}, got {name!r}. {did_you_mean(name, NAMES)}")
+    one_of("get_scheduler: name", name, NAMES)
     function, warms_up, ends = NAMES[name]
     given: dict[str, Any] = dict(scheduler_specific_kwargs or {})
     for argument, value, needed in (("num_warmup_steps", num_warmup_steps, warms_up), ("num_training_steps", num_training_steps, ends)):
