@@ -30,6 +30,7 @@ from rheostax.training.data import Data
 from rheostax.training.interrupt import Interrupt, graceful_interrupt
 from rheostax.training.plan import Plan, Result
 from rheostax.training.protocol import first_batch, reported_metrics, require_data, require_metrics, require_model
+from rheostax.training.recovery import Recovery, rolled_back
 from rheostax.training.resume import RunCheckpoints, planned
 from rheostax.training.spread import Spread
 from rheostax.training.steps import Trace, chunks, make_evaluate, make_updates
@@ -133,6 +134,7 @@ class _Run:
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
         shardings = spread.rest((self.model, self.optimizer))
         self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)), shardings)
+        self.recovery = Recovery.of(self.optimizer, plan, spread)
         self.groups = group_names(plan.learning_rate)
         self.failed = False
         self.count = self.epochs = 0
@@ -182,6 +184,7 @@ class _Run:
             if self.spread.any(interrupt.requested is not None):
                 interrupt.requested = interrupt.requested or "interrupted"
                 return interrupt.requested
+            self._recover()
             if self.done < self.plan.updates_per_epoch:
                 self._save_if_due(epoch_over=False)
         if self.done == 0:
@@ -222,6 +225,18 @@ class _Run:
         self.watcher.updated(self.count, {name: records[-1][name] for name in trace.metrics}, self.learning_rate)
         self._decide(decisions_of(before, trace.floats, trace.ints))
         return np.asarray(trace.metrics["loss"])
+
+    def _recover(self) -> None:
+        """Go back to the last good copy, if a guard asks for it."""
+        if self.recovery is None:
+            return
+        lost, old = self._control(), self.learning_rate
+        back = self.recovery.check(self.optimizer, self.model, self.count)
+        if back is None:
+            self._warn(f"a rollback is asked for at update {self.count:,}, but there is no good copy yet; the run goes on as it is")
+        elif back:
+            self.learning_rate = self._named(self._control().learning_rate)
+            self._decide([rolled_back(lost, old, self.learning_rate)])
 
     def _validate(self) -> None:
         """Evaluate, tell the policies, and tell what they decide."""

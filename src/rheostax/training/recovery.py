@@ -1,0 +1,85 @@
+"""How a run goes back to its last good state, when a spike guard of its learning rate asks for it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax.numpy as jnp
+
+from rheostax._control_state import ControlState
+from rheostax._words import plain
+from rheostax.errors import RheostaxWarning, TaskError
+from rheostax.policies._policy import policies
+from rheostax.policies.spike_guard import SpikeGuard
+from rheostax.record.journal import Decision, Rates
+from rheostax.rollback import Rollback
+from rheostax.state import apply, guards, should_roll_back
+from rheostax.training.plan import Plan
+from rheostax.training.spread import Spread
+
+__all__ = ["Recovery", "rolled_back"]
+
+COPIES = 10  # per epoch
+
+
+class Recovery:
+    """Keep good copies of a run in the host's memory, and bring the last one back.
+
+    The data isn't rolled back, and neither is the count: the updates that are undone count as skipped ones, so the run has as many
+    as it was planned to have, and its schedule ends with them.
+
+    Args:
+        updates_per_epoch: Updates in an epoch; copies are made ten times in each.
+    """
+
+    def __init__(self, updates_per_epoch: int) -> None:
+        self._every, self._last = max(1, updates_per_epoch // COPIES), -1
+        self._rollback = Rollback()
+
+    @classmethod
+    def of(cls, optimizer: Any, plan: Plan, spread: Spread) -> Recovery | None:
+        """Return one for a run whose learning rate may ask for a rollback, or None.
+
+        Raises:
+            TaskError: If no process could hold a copy, because each has only a part of the weights.
+        """
+        if not guards(optimizer):
+            return None
+        if spread.fully_sharded and plan.processes > 1:
+            raise TaskError(
+                "SpikeGuard(roll_back=True) needs a copy of all weights in each process, which fully_sharded divides among several. "
+                "Leave fully_sharded away, or roll_back."
+            )
+        return cls(plan.updates_per_epoch)
+
+    def check(self, optimizer: Any, model: Any, count: int) -> bool | None:
+        """Go back if that is asked for, else make a copy if it is time for one.
+
+        Returns:
+            Whether the run went back; None if it should have, and there was no good copy yet.
+        """
+        asked = bool(should_roll_back(optimizer))
+        if not asked and count // self._every == self._last:
+            return False
+        self._last = count // self._every
+        before = self._rollback.rollbacks
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RheostaxWarning)  # None says it
+            self._rollback.check(optimizer, model)
+        if self._rollback.rollbacks == before:
+            return None if asked else False
+        apply(optimizer, lambda _, state: state.replace(state.body._replace(count=jnp.int32(count))))
+        return True
+
+
+def rolled_back(lost: ControlState, old_rate: Rates, new_rate: Rates) -> Decision:
+    """Return what the journal tells of a rollback: which guard asked for it, and the rates before and after."""
+    body = lost.fetch()
+    guard, seen = next(
+        (policy, seen) for policy, seen in policies(body.rate, body.observed) if isinstance(policy, SpikeGuard) and policy.roll_back
+    )
+    return Decision(
+        count=int(body.count), policy=repr(guard), metric=guard.monitor, value=plain(seen.last), best=None,
+        old_learning_rate=old_rate, new_learning_rate=new_rate, why="went back to the last good copy of weights, optimizer and rate",
+    )  # fmt: skip
