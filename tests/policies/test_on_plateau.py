@@ -165,11 +165,21 @@ def test_a_new_level_is_no_spike_for_ever():
     assert np.all(got[-50:] == 1)
 
 
+@pytest.mark.parametrize(("above", "spikes"), [(2, 0), (3, 1)])
+def test_what_is_within_the_rounding_of_a_mean_is_no_spike(above, spikes):
+    stream = [1.0] * 8 + [1.0 + above * 2.0**-23] + [1.0] * 3
+    _, decided = run(rx.SpikeGuard(window=4, threshold=1.0), stream)
+    assert len(decided) == spikes
+
+
 def test_policies_inside_begin_anew_with_a_restart():
     inner = rx.ReduceOnPlateau(monitor="value", patience=1, factor=0.5)
     rate = rx.RestartOnPlateau(1.0 * inner, patience=3)
     got, _ = run(rate, [1.0] * 9)
     np.testing.assert_array_equal(got, [1, 0.5, 0.25, 1, 1, 0.5, 1, 1, 0.5])
+    later = rx.RestartOnPlateau(rx.Join([1.0, inner], [2]), patience=5)  # it hears from the third count of each cycle on
+    got, _ = run(later, [1.0] * 10)
+    np.testing.assert_array_equal(got, [1, 1, 1, 0.5, 0.25] * 2)
 
 
 def test_a_policy_in_a_part_hears_only_while_its_part_is_in_charge():

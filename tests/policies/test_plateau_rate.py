@@ -77,6 +77,12 @@ def test_a_cut_that_hardly_moves_it_is_left_out():
     np.testing.assert_array_equal(seen.own.scale, F32([1, 0.5, 0.5, 0.5, 0.5]))
 
 
+def test_a_rate_of_zero_stays_there():
+    rates, seen = observed(rx.PlateauRate(0.0, patience=1, factor=0.5), [1.0] * 4)
+    np.testing.assert_array_equal(rates, np.zeros(4))
+    assert np.all(np.isfinite(seen.own.scale))
+
+
 def test_strictly_nan_is_a_bad_value():
     values = [1.0, np.nan, np.nan, np.nan]
     np.testing.assert_array_equal(observed(rx.PlateauRate(1.0, patience=2, factor=0.5, strict=True), values)[0], [1, 1, 0.5, 0.5])
