@@ -61,7 +61,7 @@ def test_wrong_input_is_named():
         race_task(diabetes, [0.1], epochs=0)
     with pytest.raises(ArgumentError, match="at least one learning rate, got none"):
         race_task(diabetes, [])
-    with pytest.raises(ArgumentError, match=r"metric must be one of val_loss, val_r2, got 'val_los'\. Did you mean 'val_loss'"):
+    with pytest.raises(ArgumentError, match=r"metric must be one of 'val_loss', 'val_r2', got 'val_los'\. Did you mean 'val_loss'"):
         race_task(diabetes, [0.1], epochs=1, metric="val_los")
     with pytest.raises(TaskError, match="never above 0"):
         peaks(dataclasses.replace(diabetes, learning_rate=lambda *_: rx.Constant(0.0)), [0.1])
