@@ -159,10 +159,12 @@ class Heard(Part):
     """A policy: finite values of its metric are heard, others counted."""
 
     KNOWS = ()  # what it keeps besides
+    skips = False  # whether it asks for the update of what it just heard to be skipped
 
     def __init__(self, monitor, **numbers):
         self.monitor, self.numbers = monitor, numbers
         self.observations = self.nonfinite = self.decisions = 0
+        self.asks = 0  # 1 from the time on that it asks to stop, or to go back
 
     def observe(self, count, metrics):
         if self.monitor not in metrics:
@@ -176,7 +178,7 @@ class Heard(Part):
 
     def take(self, other):
         super().take(other)
-        for name in ("observations", "nonfinite", "decisions"):
+        for name in ("observations", "nonfinite", "decisions", "asks"):
             setattr(self, name, getattr(other, name))
         self.rule.__dict__.update({name: copy.deepcopy(other.rule.__dict__[name]) for name in self.KNOWS})
 
@@ -210,12 +212,19 @@ class GreedyRule(on_plateau.Greedy):
 
 
 class GuardRule(on_plateau.SpikeGuard):
+    def __init__(self, skip=0, roll_back=False, **numbers):
+        super().__init__(**numbers)
+        self.skip, self.roll_back, self.unheard = skip, roll_back, 0
+
     def observe(self, value):
         away, limit = self.away(value)
         near = 1e-5 * max(abs(value), abs(self.mean), limit)
         if self.known >= self.window and abs(away - limit) <= near and (away, limit) != (0.0, 0.0):
             raise Ambiguous
+        spikes, since, in_a_row = self.spikes, self.since, self.in_a_row
         super().observe(value)
+        if spikes != self.spikes and in_a_row < self.skip:
+            self.since = since
 
 
 PLATEAU = ("best", "window", "bad_in_a_row", "cooling")
@@ -252,7 +261,7 @@ class Greedy(Reduce):
 
 
 class Guard(Reduce):
-    KNOWS = ("mean", "deviation", "known", "since", "in_a_row", "spikes")
+    KNOWS = ("mean", "deviation", "known", "since", "in_a_row", "spikes", "unheard")
 
     def __init__(self, monitor, **numbers):
         Heard.__init__(self, monitor, **numbers)
@@ -260,6 +269,41 @@ class Guard(Reduce):
 
     def build(self):
         return rx.SpikeGuard(monitor=self.monitor, **self.numbers)
+
+    def observe(self, count, metrics):
+        rule, self.skips = self.rule, False
+        super().observe(count, metrics)
+        if rule.roll_back and self.monitor in metrics:
+            rule.unheard = 0 if math.isfinite(metrics[self.monitor]) else rule.unheard + 1
+            self.asks |= rule.unheard >= rule.max_spikes
+
+    def hear(self, count, value):
+        spikes, in_a_row = self.rule.spikes, self.rule.in_a_row
+        super().hear(count, value)
+        spike = self.rule.spikes != spikes
+        self.skips = spike and in_a_row < self.rule.skip
+        self.asks |= self.rule.roll_back and spike and in_a_row + 1 >= self.rule.max_spikes
+
+
+class Stopped(Heard):
+    """Changes no rate, and asks to stop."""
+
+    KNOWS = PLATEAU
+
+    def __init__(self, monitor, **numbers):
+        super().__init__(monitor, **numbers)
+        self.rule = PlateauRule(cooldown=0, **numbers)
+
+    def build(self):
+        return rx.StopOnPlateau(monitor=self.monitor, **self.numbers)
+
+    def hear(self, count, value):
+        if self.rule.stalled(value):
+            self.decisions += not self.asks
+            self.asks = 1
+
+    def value(self, count):
+        return 1.0
 
 
 class Restarted(Heard):
@@ -388,9 +432,10 @@ class Controlled:
 
     def update(self, metrics):
         self.observe(metrics)
-        self.learning_rate, fault = self._effective()
+        rate, fault = self._effective()
         self.faults += fault
-        self.count = min(self.count + 1, LAST)
+        if not any(part.skips for part in self.rate.walk() if isinstance(part, Heard)):  # else nothing is made of it
+            self.learning_rate, self.count = rate, min(self.count + 1, LAST)
         return self.learning_rate
 
     def _change(self, group, by_hand, reference, pinned):

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 import rheostax as rx
-from tests.fuzz.model import Advanced, Bounded, Greedy, Grouped, Guard, Joined, Middle, Reduce, Repeated, Restarted, Timed, Times
+from tests.fuzz.model import Advanced, Bounded, Greedy, Grouped, Guard, Joined, Middle, Reduce, Repeated, Restarted, Stopped, Timed, Times
 from tests.oracles import schedules as formula
 
 ALL = ("set", "pin", "scale", "reset")
@@ -122,6 +122,18 @@ def guarded(draw):
     return Times(whole, Guard("val_loss", mode="min", **own))
 
 
+def skipping(draw):
+    own = {"threshold": draw(st.sampled_from([3.3, 5.7])), "window": draw(st.integers(3, 8)), "factor": draw(st.sampled_from([0.0, 0.1]))}
+    own |= {"recovery": draw(st.integers(1, 5)), "max_spikes": draw(st.integers(1, 4))}
+    return Times(cosine(draw), Guard("value", mode="min", skip=2, roll_back=True, **own))
+
+
+def stopping(draw):
+    numbers = watch(draw, "max")
+    del numbers["cooldown"]  # it asks once and for all
+    return Times(linear(draw), Stopped("val_loss", **numbers), reduce(draw))
+
+
 def restarted(draw):
     part = Times(linear(draw, st.integers(5, 60)), reduce(draw, mode="max", smallest=(0.01, 0.3)))
     return Restarted(part, "value", draw(st.floats(0.5, 1.0)), draw(st.integers(1, 9)), **watch(draw, "min"))
@@ -142,6 +154,8 @@ STRUCTURES = {
     "groups": Structure(of_groups, hands=("set", "scale"), groups=("head", "rest")),
     "greedy": Structure(greedy, hands=("set", "pin")),
     "spike guard": Structure(guarded, metrics=("val_loss",), by_update=False, spiky=True),
+    "guard that skips": Structure(skipping, spiky=True),
+    "stop": Structure(stopping, metrics=("value", "val_loss"), by_update=False),
     "restart": Structure(restarted, hands=("scale", "reset")),
     "advance": Structure(advanced, by_update=False),
 }

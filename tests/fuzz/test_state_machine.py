@@ -255,8 +255,14 @@ class Machine(RuleBasedStateMachine):
         close(self.state.learning_rate, self.model.learning_rate)
         body = self.state.layout.unpack(np.asarray(self.state.floats), np.asarray(self.state.ints))
         assert (int(body.count), int(body.faults)) == (self.model.count, self.model.faults)
-        seen = [(int(own.observations), int(own.nonfinite)) for _, own in policies(body.rate, body.observed)]
-        assert seen == [(part.observations, part.nonfinite) for part in self.model.rate.walk() if isinstance(part, Heard)]
+        heard = [part for part in self.model.rate.walk() if isinstance(part, Heard)]
+        seen = [(int(own.observations), int(own.nonfinite), asks(own.own)) for _, own in policies(body.rate, body.observed)]
+        assert seen == [(part.observations, part.nonfinite, int(part.asks)) for part in heard]
+
+
+def asks(own):
+    """Tell whether a policy asks to stop or to go back."""
+    return int(getattr(own, "stopped", getattr(own, "lost", 0)))
 
 
 def close(got, want):
