@@ -164,7 +164,11 @@ MORE: dict[str, tuple[str, ...]] = {
     "policies/greedy": ("tests/policies/test_on_plateau.py::refused|greedy|min_change",),
     "policies/plateau_rate": ("tests/policies/test_plateau_rate.py",),
     "policies/restart_on_plateau": ("tests/policies/test_on_plateau.py::refused|begin_anew",),
-    "policies/spike_guard": ("tests/policies/test_on_plateau.py::refused|new_level|rounding",),
+    "policies/spike_guard": (
+        "tests/policies/test_on_plateau.py::refused|new_level|rounding",
+        "tests/control/test_skipping.py::guard_skips|skipped_spike|spike_that",
+        "tests/test_rollback.py",
+    ),
     "policies/stop_on_plateau": ("tests/policies/test_on_plateau.py::should_stop",),
     "schedules/clock": ("tests/test_units.py::clock",),
     "schedules/cosine": (RULES,),

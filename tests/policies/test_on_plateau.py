@@ -167,7 +167,7 @@ def test_a_new_level_is_no_spike_for_ever():
 
 @pytest.mark.parametrize(("above", "spikes"), [(2, 0), (3, 1)])
 def test_what_is_within_the_rounding_of_a_mean_is_no_spike(above, spikes):
-    stream = [1.0] * 8 + [1.0 + above * 2.0**-23] + [1.0] * 3
+    stream = [4.0] * 8 + [4.0 + above * 2.0**-21] + [4.0] * 3
     _, decided = run(rx.SpikeGuard(window=4, threshold=1.0), stream)
     assert len(decided) == spikes
 
