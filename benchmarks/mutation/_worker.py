@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 
+MEMORY = 12 * 2**30  # bytes of addresses: a mutant that collects without end fails then, and doesn't stop the machine
 KEPT = "rheostax._twofloat"  # imports nothing of the package, and has compiled functions of its own
 STOP = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:unraisableexception", "-p", "no:threadexception"]
 
@@ -86,6 +88,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the tests print is no answer
     sys.stdout = sys.stderr
