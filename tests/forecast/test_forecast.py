@@ -10,6 +10,7 @@ import pytest
 import rheostax as rx
 from rheostax import forecast
 from rheostax.errors import ArgumentError, RunError
+from rheostax.record import RunDirectory
 
 CURVES = os.environ.get("RHEOSTAX_LOSS_CURVES", "")  # a folder of real loss curves: llama_25m/*.csv and others
 WARMUP, PEAK = 100, 1e-3
@@ -156,6 +157,7 @@ def good():
         ({"step": np.r_[np.arange(1, 20), 3] * 100}, "steps must be >= 0 and increase, each once, got 1,900 and then 300"),
         ({"loss": np.r_[np.ones(19), np.nan]}, "loss must be finite, got nan at step 2,000"),
         ({"learning_rate": np.r_[-1e-3, np.ones(19)]}, "learning_rate must be finite and >= 0, got -0.001 at step 100"),
+        ({"step": np.arange(1, 21) * 10**9}, "steps count updates, at most 2,147,483,647, got 20,000,000,000. Are they tokens"),
         ({"loss": "abc"}, "loss must be a sequence of numbers"),
         ({"loss": np.ones((20, 2))}, r"loss must have one axis, got shape \(20, 2\)"),
     ],
@@ -196,6 +198,8 @@ def test_what_cannot_be_predicted_is_named(fitted):
         ((rx.Groups({"head/*": 1e-3}, rest=1e-4), 100), "learning_rates must be one rate for all parameters, got groups"),
         (({"a": 1},), "learning_rates must be an expression, or the rate of every update"),
         ((np.full(100, 1e-3), [101]), "steps must lie between 1 and the number of rates, 100; got 101 to 101"),
+        ((np.zeros(100),), "learning_rates must be above 0 somewhere"),
+        ((rx.Warmup(10) * 1e-3, np.array([1, 100])), "steps must be at least 2, where the first rate above 0 has been used; got 1"),
     ):
         with pytest.raises(ArgumentError, match=said):
             fitted.predict(*arguments)
@@ -209,6 +213,14 @@ def test_what_cannot_be_predicted_is_named(fitted):
     ):
         with pytest.raises(ArgumentError, match=said):
             fitted.optimize(**arguments)
+
+
+def test_a_run_that_begins_at_a_rate_of_zero_is_predicted_from_where_it_moves():
+    fitted = forecast.fit([curve(cosine), curve(constant)])
+    late = np.r_[np.zeros(5), np.full(95, 1e-3)]
+    found = fitted.predict(late)
+    assert found.steps[0] == 6
+    assert np.all(np.isfinite(found.loss))
 
 
 def test_a_schedule_of_optax_and_a_text_are_rates_too(fitted):
@@ -230,6 +242,17 @@ def test_curves_are_read_from_logs(tmp_path):
     bare.write_text("step,loss\n" + "".join(f"{k},{k}\n" for k in range(12)))
     with pytest.raises(RunError, match="tells no learning rate, and a forecast needs it"):
         forecast.read_curve(bare)
+
+
+def test_a_run_directory_tells_how_many_updates_were_made(tmp_path):
+    """Its losses tell the count before their update, so the last of 30 updates is that at count 29."""
+    run = RunDirectory.create(tmp_path / "run")
+    run.write("config.json", {})
+    run.append("metrics.jsonl", [{"count": k, "learning_rate": 1e-3, "loss": 3 - k / 100} for k in range(30)])
+    run.write("summary.json", {"count": 30})
+    run.close()
+    read = forecast.read_curve(tmp_path / "run")
+    assert (read.step[-1], read.updates, len(read.rates(0))) == (29, 30, 30)
 
 
 def test_a_jump_of_the_rate_stays_a_jump():

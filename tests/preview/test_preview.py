@@ -7,6 +7,7 @@ import optax
 import pytest
 
 import rheostax as rx
+from rheostax.plot.terminal import draw_curve
 from rheostax.preview import _curve, moments
 from rheostax.preview._curve import rates_at, total
 from tests.conformance.catalogue import EXAMPLES
@@ -174,3 +175,10 @@ def test_durations_must_be_counted():
 def test_a_part_that_ends_where_the_next_begins_is_told_once():
     rate = rx.Join([rx.Linear(0.0, 0.1, 50), rx.Cosine(0.1, 150)], [50])
     assert [(one.count, one.what) for one in moments(rate)] == [(50, "part 2 of Join begins"), (200, "end of Cosine")]
+
+
+def test_a_rate_that_is_too_large_is_said_and_drawn():
+    seen = rx.preview(rx.Linear(1e38, 0.0, 10) * 1e38)
+    (said,) = seen.warnings
+    assert said.startswith("the rate is too large for float32 at update 0")
+    assert "10" in draw_curve(seen.counts, seen.rates)

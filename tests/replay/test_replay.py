@@ -246,7 +246,8 @@ TWO = 0.1 * rx.ReduceOnPlateau(monitor="a") * rx.ReduceOnPlateau(monitor="b")
         (rx.ReduceOnPlateau(), {"monitor": "accuracy"}, rx.UnknownMetricError, "monitors 'accuracy', which isn't in this run"),
         (rx.ReduceOnPlateau(), {"monitor": {"loss": "loss"}}, rx.UnknownMetricError, "No policy monitors 'loss'"),
         (TWO, {"monitor": "loss"}, rx.ArgumentError, "monitors a, b; say for each"),
-        (rx.ReduceOnPlateau(), {"total_steps": 0}, rx.ArgumentError, "total_steps must be a whole number >= 1"),
+        (rx.ReduceOnPlateau(), {"total_steps": 0}, rx.ArgumentError, "total_steps must be a whole number from 1 to 2,147,483,647, got 0"),
+        (rx.ReduceOnPlateau(), {"total_steps": 2**31}, rx.ArgumentError, "total_steps must be a whole number from 1 to 2,147,483,647"),
         (None, {}, RunError, "doesn't tell the rule"),
         ("ReduceOnPlateu()", {}, rx.ExpressionError, "ReduceOnPlateau"),
     ],
@@ -257,6 +258,8 @@ def test_mistakes_are_explained(rule, options, error, words):
 
 
 def test_runs_that_tell_too_little():
+    with pytest.raises(RunError, match="counts up to 4,000,000,001; counts of updates are at most 2,147,483,647"):
+        rx.replay(log(loss={0: 1.0, 4_000_000_000: 1.0}), 0.1 * rx.ReduceOnPlateau())
     with pytest.raises(RunError, match="holds no observations"):
         rx.replay(log(), 0.1 * rx.ReduceOnPlateau())
     with pytest.raises(RunError, match="can't be read back"):

@@ -1,6 +1,7 @@
 """Going back: where a guard asks for it, weights, optimizer and policies are those of the last good copy, and the run goes on."""
 
 import dataclasses
+import signal
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from flax import nnx
 import rheostax as rx
 from rheostax.errors import TaskError
 from rheostax.record import RunDirectory
+from rheostax.record.journal import WENT_BACK
 from rheostax.record.run_directory import JOURNAL, METRICS
 from rheostax.training import Plan, Watcher, fit, load_task
 from rheostax.training.recovery import Recovery
@@ -58,11 +60,16 @@ def test_a_run_goes_back_and_to_its_end(mesh, tmp_path):
     (back,) = [one for one in journal if one["why"].startswith("went back")]
     assert back["count"] == 33  # the third bad batch is that of update 32
     assert back["policy"] == repr(GUARD)
-    assert back["new_learning_rate"] > 1.5 * back["old_learning_rate"]  # the guard's cuts are undone as well
+    schedule = RATE.factors[0]
+    assert back["new_learning_rate"] == pytest.approx(float(schedule(33)), rel=1e-6)  # the guard's cuts are undone as well
+    assert back["old_learning_rate"] == pytest.approx(0.5 * float(schedule(33)), rel=1e-6)
+    validation = [record for record in RunDirectory(result.path).read_lines(METRICS) if "val_loss" in record]
     records = [record for record in RunDirectory(result.path).read_lines(METRICS) if "loss" in record]
     assert [record["count"] for record in records] == list(range(UPDATES * EPOCHS))
-    assert records[-1]["learning_rate"] == pytest.approx(float(RATE.factors[0](53)), rel=1e-6)  # the schedule's, as far as the run
-    unguarded = fit(task(RATE.factors[0]), epochs=EPOCHS, out=tmp_path / "other", mesh=mesh, watcher=Heard())
+    assert validation[3]["learning_rate"] == records[35]["learning_rate"]
+    assert records[-1]["learning_rate"] == pytest.approx(float(schedule(53)), rel=1e-6) == result.learning_rate
+    assert any("the run went back to an earlier state" in note for note in rx.replay(result.path).notes)
+    unguarded = fit(task(schedule), epochs=EPOCHS, out=tmp_path / "other", mesh=mesh, watcher=Heard())
     assert losses(result)[34:40].mean() < 1.5
     assert not losses(unguarded)[34:40].mean() < 1.5
 
@@ -73,6 +80,33 @@ class Heard(Watcher):
 
     def warned(self, text):
         self.texts.append(text)
+
+
+def test_a_stop_where_the_guard_asks_for_it_comes_after_going_back(tmp_path):
+    class Stop(Heard):
+        def decided(self, decision):
+            if "should go back" in decision.why:
+                signal.raise_signal(signal.SIGTERM)
+
+    whole = fit(task(RATE), epochs=EPOCHS)
+    stopped = fit(task(RATE), epochs=EPOCHS, out=tmp_path / "run", watcher=Stop())
+    assert (stopped.reason, stopped.count) == ("terminated", 33)
+    assert fit(task(RATE), resume=tmp_path / "run").metrics == pytest.approx(whole.metrics, rel=1e-6)
+
+
+def test_the_last_updates_rate_is_told_after_going_back(tmp_path):
+    result = fit(task(RATE, bad=(51, 52, 53)), epochs=EPOCHS, out=tmp_path / "run")
+    last = [record for record in RunDirectory(result.path).read_lines(METRICS) if "loss" in record][-1]
+    assert result.decisions[-1].why == WENT_BACK
+    assert result.learning_rate == last["learning_rate"] == pytest.approx(0.5 * float(RATE.factors[0](53)), rel=1e-6)
+
+
+def test_the_guard_that_asked_is_named(tmp_path):
+    calm = rx.SpikeGuard(monitor="val_loss", window=8, threshold=5.0, roll_back=True)
+    result = fit(task(RATE.factors[0] * calm * GUARD), epochs=4)
+    (back,) = [one for one in result.decisions if one.why == WENT_BACK]
+    assert (back.policy, back.metric) == (repr(GUARD), "value")
+    assert back.value > 1e3
 
 
 def test_a_guard_that_asks_before_there_is_a_good_copy_is_told_of():

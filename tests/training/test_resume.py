@@ -111,6 +111,11 @@ def test_what_was_written_after_the_checkpoint_is_forgotten(whole, tmp_path):
     assert left_by(tmp_path / "run") == left_by(whole.path)
 
 
+def test_epochs_that_are_over_cannot_be_taken_back(run):
+    with pytest.raises(TaskError, match=r"epochs must be at least 2, since the run that is resumed has come to its epoch 2; got 1"):
+        fit(task_with(), epochs=1, resume=run)
+
+
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
     fit(task_with(), epochs=1, out=tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()  # shorter than a minute

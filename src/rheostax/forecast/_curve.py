@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax._check import did_you_mean
+from rheostax._check import INT32_MAX, did_you_mean
 from rheostax._words import counted
 from rheostax.errors import ArgumentError, RunError
 from rheostax.record.read import RunLog, Series, read_run
@@ -33,6 +33,7 @@ class Curve:
         name: What to call it in messages.
         batch_size: Examples per update, where the run tells; `fit` refuses runs that differ in it.
         notes: What was put in order, left out or is missing.
+        made: Updates that the run has made, where they are known to be more than the last step.
 
     Raises:
         ArgumentError: If an argument breaks its rule; says what could be done about it.
@@ -49,6 +50,7 @@ class Curve:
     name: str = "curve"
     batch_size: float | None = None
     notes: tuple[str, ...] = ()
+    made: int = 0
 
     def __post_init__(self) -> None:
         for field, dtype in (("step", np.int64), ("learning_rate", np.float64), ("loss", np.float64)):
@@ -63,6 +65,10 @@ class Curve:
             k = int(np.argmax(np.diff(self.step) <= 0))
             got = f"{self.step[k]:,} and then {self.step[k + 1]:,}"
             raise self._fault(f"steps must be >= 0 and increase, each once, got {got}. Sort them and leave out what was repeated.")
+        if self.updates > INT32_MAX:
+            raise self._fault(
+                f"steps count updates, at most {INT32_MAX:,}, got {self.updates:,}. Are they tokens or samples? Name another column."
+            )
         for field, rule in (("learning_rate", "finite and >= 0"), ("loss", "finite")):
             values = getattr(self, field)
             bad = ~np.isfinite(values) | ((values < 0) if field == "learning_rate" else False)
@@ -90,8 +96,8 @@ class Curve:
 
     @property
     def updates(self) -> int:
-        """Updates of the run, up to the last point."""
-        return int(self.step[-1])
+        """Updates of the run, at least up to the last point."""
+        return max(int(self.step[-1]), self.made)
 
     def rates(self, warmup_steps: int) -> np.ndarray:
         """Return the rate of every update, `float64 [updates]`: a line up to the warm-up's end, then what was logged."""
@@ -160,7 +166,8 @@ def read_curve(
     good = np.isfinite(values.value)
     known = np.isfinite(rates.value)
     steps, losses = values.count[good], values.value[good]
-    found = Curve(steps, np.interp(steps, rates.count[known], rates.value[known]), losses, log.path.name, _batch_size(log))
+    made = log.updates if log.kind == "run directory" else 0  # its losses tell the count before the update
+    found = Curve(steps, np.interp(steps, rates.count[known], rates.value[known]), losses, log.path.name, _batch_size(log), made=made)
     return dataclasses.replace(found, notes=(*log.notes, *_notes(found, int((~good).sum()))))
 
 

@@ -109,12 +109,19 @@ class Fitted:
         if not (isinstance(coverage, numbers.Real) and 0 < coverage < 1):
             raise ArgumentError(f"predict: coverage must be in (0, 1), got {coverage!r}.")
         rates, wanted = self._rates(learning_rates, steps)
-        n = len(rates)
+        n, moved = len(rates), np.flatnonzero(rates > 0)
+        if not moved.size:
+            raise ArgumentError("predict: learning_rates must be above 0 somewhere; of a run that stands still nothing is known.")
+        first = int(moved[0]) + 1
         if wanted is None:
-            wanted = np.arange(min(max(self.warmup_steps, 1), n), n + 1)
+            wanted = np.arange(min(max(self.warmup_steps, first), n), n + 1)
         if wanted.size == 0 or wanted.min() < 1 or wanted.max() > n:
             got = "none" if wanted.size == 0 else f"{wanted.min():,} to {wanted.max():,}"
             raise ArgumentError(f"predict: steps must lie between 1 and the number of rates, {n:,}; got {got}.")
+        if wanted.min() < first:
+            raise ArgumentError(
+                f"predict: steps must be at least {first:,}, where the first rate above 0 has been used; got {wanted.min():,}."
+            )
         knots = _knots(wanted, rates)
         path = self._path(rates, knots)
         self._require_known(path)

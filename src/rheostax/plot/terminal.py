@@ -27,7 +27,8 @@ def draw_curve(counts: Any, rates: Any, *, width: int = 72, height: int = 10, br
         Lines of text: the curve, and below it the counts.
     """
     counts, rates = np.asarray(counts, np.float64), np.asarray(rates, np.float64).reshape(len(counts), -1)
-    top = float(rates.max()) or 1.0
+    finite = np.isfinite(rates)
+    top = float(rates[finite].max(initial=0.0)) or 1.0
     labels = [say(top, 3), say(top / 2, 3), "0"]
     left = max(map(len, labels))
     columns, rows = width - left - 2, height
@@ -36,7 +37,7 @@ def draw_curve(counts: Any, rates: Any, *, width: int = 72, height: int = 10, br
     span = (counts[-1] - counts[0]) or 1.0
     across = np.rint((counts - counts[0]) / span * (wide - 1)).astype(int)
     for curve in rates.T:
-        _line(canvas, across, np.rint((1 - curve / top) * (high - 1)).astype(int))
+        _line(canvas, across, np.rint((1 - np.nan_to_num(curve, nan=0.0, posinf=top) / top) * (high - 1)).astype(int))
     axis = {0: labels[0], rows // 2: labels[1], rows - 1: labels[2]}
     lines = [f"{axis.get(i, ''):>{left}} {'┤' if braille else '|'}{row}".rstrip() for i, row in enumerate(_characters(canvas, braille))]
     ends = [f"{int(counts[0]):,}", f"{int(counts[0] + span / 2):,}", f"{int(counts[-1]):,}"]

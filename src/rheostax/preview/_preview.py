@@ -161,6 +161,10 @@ def _around(found: list[Moment], steps: int) -> list[int]:
 
 
 def _warnings(rate: LearningRate, found: list[Moment], steps: int, counts: np.ndarray, rates: np.ndarray) -> Iterator[str]:
+    if not np.isfinite(rates).all():
+        first = int(counts[np.argmin(np.isfinite(rates).all(1))])
+        yield f"the rate is too large for float32 at update {first:,}: a control would leave such rates out, and keep the last good one"
+        return
     yield from _jumps(rate, found, steps, float(rates.max()))
     horizon = rate.horizon
     if horizon is not None and horizon < steps - 1:

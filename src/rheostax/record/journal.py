@@ -19,7 +19,9 @@ from rheostax._words import plain, say
 from rheostax.groups import group_names
 from rheostax.policies._policy import policies
 
-__all__ = ["Decision", "Rates", "decisions", "decisions_of", "moves"]
+__all__ = ["WENT_BACK", "Decision", "Rates", "decisions", "decisions_of", "moves", "rate_at"]
+
+WENT_BACK = "went back to the last good copy of weights, optimizer and rate"
 
 Rates = float | dict[str, float]
 
@@ -88,7 +90,7 @@ def _compare(before: Body, after: Body) -> list[Decision]:
     found = moves(before.rate, before.observed, after.observed, int(before.count), 0.0, 0.0)
     if not found:
         return []
-    old, new = _rate(after._replace(observed=before.observed), before.count), _rate(after, before.count)
+    old, new = rate_at(after._replace(observed=before.observed), before.count), rate_at(after, before.count)
     return [dataclasses.replace(one, old_learning_rate=old, new_learning_rate=new) for one in found]
 
 
@@ -114,7 +116,7 @@ def moves(rate: LearningRate, before: Any, after: Any, count: int, old_rate: Rat
     return found
 
 
-def _rate(body: Body, count: Any) -> Rates:
+def rate_at(body: Body, count: Any) -> Rates:
     """Return the rate that the update at `count` uses."""
     names = group_names(body.rate)
     value, _ = body._replace(count=jnp.int32(count)).effective(jnp.float32(0.0))

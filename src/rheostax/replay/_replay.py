@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rheostax._check import is_whole
+from rheostax._check import INT32_MAX, is_whole
 from rheostax._control_state import monitored
 from rheostax._rate import LearningRate, Product, RateLike, as_learning_rate, is_reactive, lower, walk
 from rheostax._twofloat import lift_numbers
@@ -19,7 +19,7 @@ from rheostax.errors import ArgumentError, RunError
 from rheostax.expressions import parse, parse_grid
 from rheostax.groups import group_names
 from rheostax.policies import PlateauRate, Policy
-from rheostax.record.journal import Decision, Rates, moves
+from rheostax.record.journal import WENT_BACK, Decision, Rates, moves
 from rheostax.record.read import RunLog, read_run
 from rheostax.replay._drive import chunk_length, drive, inputs_of
 from rheostax.replay._moments import Moments, find_metrics
@@ -88,6 +88,8 @@ def replay(
             settings[i] = one
     if all(_is_factor(rate) for _, rate in rates):
         notes.append("the rule has no rate of its own, so what is shown are factors of one; write 3e-4 * ReduceOnPlateau(...) for rates")
+    if any(one.get("why") == WENT_BACK for one in log.journal):
+        notes.append("the run went back to an earlier state on the way, which a replay doesn't: from there on it differs")
     return Replay(log, tuple(one for one in settings if one is not None), observed, updates, (*log.notes, *notes))
 
 
@@ -116,9 +118,13 @@ def _own(run: RunLog) -> LearningRate:
 
 
 def _updates(run: RunLog, total_steps: int | None) -> int:
-    if total_steps is not None and not is_whole(total_steps, 1):
-        raise ArgumentError(f"replay: total_steps must be a whole number >= 1, got {total_steps!r}.")
+    if total_steps is not None and not (is_whole(total_steps, 1) and total_steps <= INT32_MAX):
+        raise ArgumentError(f"replay: total_steps must be a whole number from 1 to {INT32_MAX:,}, got {total_steps!r}.")
     updates = run.updates if total_steps is None else int(total_steps)
+    if updates > INT32_MAX:
+        raise RunError(
+            f"{run.path} counts up to {updates:,}; counts of updates are at most {INT32_MAX:,}. Name another column with --count."
+        )
     if updates < 1:
         raise RunError(f"{run.path} holds no observations. {'; '.join(run.notes)}".rstrip())
     return updates

@@ -58,7 +58,8 @@ def fit(
 ) -> Result:
     """Train a task until its rate reaches its floor or the epochs are over.
 
-    The same seed on the same machine gives the same run, also if it was stopped or killed and resumed in between. Ctrl-C and SIGTERM
+    The same seed on the same machine gives the same run, also if it was stopped or killed and resumed in between (but for a rollback
+    soon after that: a resumed run makes its good copies anew). Ctrl-C and SIGTERM
     end it cleanly after the updates in progress: what was done so far is written, with a checkpoint, and the result says so.
 
     Args:
@@ -181,10 +182,10 @@ class _Run:
             losses = self._dispatch(chunk)
             self.done += len(losses)
             self.diverged &= not np.isfinite(losses).any()
+            self._recover()  # also before a stop: a resumed run has no copies yet
             if self.spread.any(interrupt.requested is not None):
                 interrupt.requested = interrupt.requested or "interrupted"
                 return interrupt.requested
-            self._recover()
             if self.done < self.plan.updates_per_epoch:
                 self._save_if_due(epoch_over=False)
         if self.done == 0:
@@ -230,13 +231,12 @@ class _Run:
         """Go back to the last good copy, if a guard asks for it."""
         if self.recovery is None:
             return
-        lost, old = self._control(), self.learning_rate
+        lost = jax.device_get(self._control())
         back = self.recovery.check(self.optimizer, self.model, self.count)
         if back is None:
             self._warn(f"a rollback is asked for at update {self.count:,}, but there is no good copy yet; the run goes on as it is")
         elif back:
-            self.learning_rate = self._named(self._control().learning_rate)
-            self._decide([rolled_back(lost, old, self.learning_rate)])
+            self._decide([rolled_back(lost, self._control())])
 
     def _validate(self) -> None:
         """Evaluate, tell the policies, and tell what they decide."""

@@ -12,7 +12,7 @@ from rheostax._words import plain
 from rheostax.errors import RheostaxWarning, TaskError
 from rheostax.policies._policy import policies
 from rheostax.policies.spike_guard import SpikeGuard
-from rheostax.record.journal import Decision, Rates
+from rheostax.record.journal import WENT_BACK, Decision, rate_at
 from rheostax.rollback import Rollback
 from rheostax.state import apply, guards, should_roll_back
 from rheostax.training.plan import Plan
@@ -73,13 +73,16 @@ class Recovery:
         return True
 
 
-def rolled_back(lost: ControlState, old_rate: Rates, new_rate: Rates) -> Decision:
-    """Return what the journal tells of a rollback: which guard asked for it, and the rates before and after."""
-    body = lost.fetch()
+def rolled_back(lost: ControlState, restored: ControlState) -> Decision:
+    """Return what the journal tells of a rollback: which guard asked for it, and the rates at this count before and after."""
+    before, after = lost.fetch(), restored.fetch()
+    skipped = int(before.skipped_in_a_row)
     guard, seen = next(
-        (policy, seen) for policy, seen in policies(body.rate, body.observed) if isinstance(policy, SpikeGuard) and policy.roll_back
+        (policy, seen)
+        for policy, seen in policies(before.rate, before.observed)
+        if isinstance(policy, SpikeGuard) and policy.roll_back and (int(seen.own.lost) or skipped >= int(policy.max_spikes))
     )
     return Decision(
-        count=int(body.count), policy=repr(guard), metric=guard.monitor, value=plain(seen.last), best=None,
-        old_learning_rate=old_rate, new_learning_rate=new_rate, why="went back to the last good copy of weights, optimizer and rate",
+        count=int(before.count), policy=repr(guard), metric=guard.monitor, value=plain(seen.last), best=None,
+        old_learning_rate=rate_at(before, before.count), new_learning_rate=rate_at(after, before.count), why=WENT_BACK,
     )  # fmt: skip

@@ -105,6 +105,11 @@ class RunCheckpoints:
             restored = self.checkpoints.restore(model=run.model, optimizer=run.optimizer, keep=keep)
             position = _checked(restored.data)
             run.count = self._last = restored.count
+            begun = position["epochs"] + (position["done"] > 0)
+            if run.plan.epochs < begun:
+                raise TaskError(
+                    f"epochs must be at least {begun}, since the run that is resumed has come to its epoch {begun}; got {run.plan.epochs}."
+                )
             vars(run).update({name: position[name] for name in POSITION})
         if self.writes:
             self.folder = RunDirectory.again(self.folder.path)
