@@ -129,9 +129,9 @@ def test_greedy(name, record_property):
         for value in stream:
             theirs.step(value)
             seen.append(theirs.optimizer.param_groups[0]["lr"])
-        # Where a rate that rose from its floor falls back to it exactly, rounding tells whether it is there, and so when it begins anew.
-        falls = np.array([learning_rate, *seen]) * arguments["factor"]
-        assume(not np.any(np.abs(falls - arguments["min_lr"]) <= 1e-9 * arguments["min_lr"]))
+        # A rate that rose from its floor and fell back may be left above it by a rounding of float64; Transformers then never begins anew.
+        above = np.array(seen) / arguments["min_lr"] - 1
+        assume(not np.any((above > 0) & (above <= 1e-9)))
         rate = getattr(compat, name)(learning_rate, **arguments)
         return Observed(rate, "value", stream.astype(np.float32), np.array(seen))
 

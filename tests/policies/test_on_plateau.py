@@ -122,6 +122,14 @@ def test_it_is_as_greedy_as_the_plain_model(stream, given):
     np.testing.assert_allclose(got, oracle.greedy(stream, **given), rtol=1e-6)
 
 
+def test_it_begins_anew_from_a_bound_that_it_rose_from_and_fell_back_to():
+    """By these numbers 48 bits leave the scale a rounding above its bound, and `min_change` keeps it there."""
+    low = 0.0005 / 0.08984375
+    rate = rx.Greedy(factor=0.4375, patience=1, atol=0.0, min_scale=low, max_scale=11.0, min_change=1e-7, reset_after=3)
+    got, _ = run(rate, [1.0] * 9 + [0.5] + [1.0] * 3)
+    np.testing.assert_allclose(got[8:], [low, low / 0.4375, low, low, 1.0], rtol=1e-6)
+
+
 def test_a_change_of_exactly_min_change_is_not_made():
     rates, _ = run(rx.Greedy(factor=0.5, patience=1, min_change=0.5, min_scale=0.1, max_scale=1.0), [1.0, 2.0, 3.0])
     assert np.all(rates == 1.0)

@@ -20,6 +20,8 @@ from rheostax.policies._policy import Policy
 
 __all__ = ["Greedy", "GreedyState"]
 
+ROUNDING = 2.0**-36  # of the lower bound: a thousand raises and cuts in 48 bits end within this of it
+
 
 class GreedyState(NamedTuple):
     """State of `Greedy`."""
@@ -119,7 +121,9 @@ class Greedy(Policy):
         change = where(up, goal - own.scale, own.scale - goal)
         scale = where((up | down) & ((change - self.min_change).high > 0), goal, own.scale)
         rest = jnp.where(up, jnp.int32(self.warmup), jnp.where(down, jnp.int32(self.cooldown), own.rest_count))
-        at_bound = down & ((scale - self.min_scale).high <= 0)
+        lowest = TwoFloat.of(self.min_scale)
+        # A raise and a cut may end by a rounding above the bound, and what is less than min_change isn't cut any more.
+        at_bound = down & ((scale - lowest).high <= ROUNDING * lowest.high)
         moved = own._replace(
             scale=scale,
             good_count=jnp.where(up, 0, own.good_count),
