@@ -180,6 +180,16 @@ def test_a_copy_lies_on_the_devices_that_the_run_lies_on():
     assert state.inner[0].mu.sharding.is_equivalent_to(sharding, 1)
 
 
+def test_what_lay_nowhere_in_particular_still_does():
+    """Or jit would compile anew what it gets."""
+    tx, params, safe = rx.control(optax.adam, RATE), jnp.ones(16), rx.Rollback()
+    state = tx.init(params)
+    for loss in [*CALM, 9.0, 9.0]:
+        state, params = safe.check(rx.observe(state, value=loss), params)
+    assert safe.rollbacks == 1
+    assert not any(leaf.committed for leaf in jax.tree.leaves((state, params)))
+
+
 def test_random_keys_come_back():
     tx, key, safe = rx.control(optax.sgd, RATE), jax.random.key(3), rx.Rollback()
     state, keys = tx.init(jnp.ones(2)), []

@@ -13,6 +13,7 @@ import numpy as np
 
 from rheostax import _check
 from rheostax._control_state import ControlState
+from rheostax._place import place
 from rheostax.by_hand import scale_learning_rate
 from rheostax.errors import ArgumentError, RheostaxWarning
 from rheostax.policies.spike_guard import SpikeState
@@ -151,8 +152,13 @@ def _on_host(leaf: Any) -> Any:
 
 
 def _as_before(leaf: Any, like: Any) -> Any:
-    """Put a copied leaf back where the array of now is."""
-    return jax.device_put(leaf, like.sharding) if isinstance(like, jax.Array) else leaf
+    """Return a copy of a copied leaf, where the array of now is: elsewhere, what was compiled would be compiled anew.
+
+    The kept one isn't given away, since an update may be donated it, and it may be wanted again.
+    """
+    if isinstance(leaf, jax.Array):
+        return jnp.copy(leaf)
+    return place(leaf.copy(), like) if isinstance(like, jax.Array) else leaf
 
 
 @functools.singledispatch

@@ -82,6 +82,13 @@ class Heard(Watcher):
         self.texts.append(text)
 
 
+def test_a_run_goes_back_to_one_copy_again_and_again():
+    """Its random keys too, of which the updates are donated what they take."""
+    result = fit(task(RATE, bad=range(30, 39)), epochs=EPOCHS)
+    assert [one.count for one in result.decisions if one.why == WENT_BACK] == [33, 36, 39]
+    assert result.metrics["val_loss"] < 1.5
+
+
 def test_a_stop_where_the_guard_asks_for_it_comes_after_going_back(tmp_path):
     class Stop(Heard):
         def decided(self, decision):

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._control_state import ControlState
+from rheostax._place import place
 from rheostax.checkpoint._saved_rate import RATE, SavedRate, policies_of, read_numbers, settings_of, slots_of
 from rheostax.errors import ExpressionError, RheostaxError, StateError
 from rheostax.expressions import from_json
 
-__all__ = ["KEEP", "Carried", "carry", "differences", "place"]
+__all__ = ["KEEP", "Carried", "carry", "differences"]
 
 KEEP = ("error", "checkpoint", "code")
 COUNTERS = ("count", "faults", "skipped", "skipped_in_a_row")
@@ -224,10 +225,3 @@ def _own(name: str, state: str) -> bool:
 def _placed(made: ControlState, like: ControlState) -> dict[str, Any]:
     """Return a state's arrays where another one has its own."""
     return {name: place(np.asarray(getattr(made, name)), getattr(like, name)) for name in ("learning_rate", "floats", "ints")}
-
-
-def place(array: np.ndarray, like: Any) -> Any:
-    """Put an array where another one is: nowhere in particular, or with its sharding, which may span processes."""
-    if not isinstance(like, jax.Array) or not like.committed:
-        return jnp.asarray(array)
-    return jax.make_array_from_callback(array.shape, like.sharding, lambda index: array[index])
