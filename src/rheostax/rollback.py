@@ -43,6 +43,8 @@ class Rollback:
             `keep + 1` of them. Without it, copies are kept in the host's memory.
         restore: `restore(number, like)`, which returns the tree that was saved, given one of the same structure.
 
+        warn: `warn(text)`, which hears where there is nothing to go back to; a `RheostaxWarning` by default.
+
     Attributes:
         rollbacks: Rollbacks so far.
 
@@ -67,13 +69,14 @@ class Rollback:
         factor: float = 1.0,
         save: Callable[[int, Any], Any] | None = None,
         restore: Callable[[int, Any], Any] | None = None,
+        warn: Callable[[str], Any] | None = None,
     ) -> None:
         self.keep, self.factor = keep, factor
         _check.whole(self, "keep")
         _check.number(self, "factor", high=1.0, low_open=True, high_open=False)
         if (save is None) != (restore is None):
             raise ArgumentError("Rollback: save and restore belong together; give both or neither.")
-        self._save, self._restore = save, restore
+        self._save, self._restore, self._warn = save, restore, _warn if warn is None else warn
         self._good: list[_Copy] = []
         self._candidate: _Copy | None = None
         self._copies = 0
@@ -111,8 +114,7 @@ class Rollback:
     def _back(self, x: Any, rest: tuple[Any, ...]) -> tuple[Any, ...]:
         self._candidate = None
         if not self._good:
-            text = "Rollback: a rollback is asked for, but there is no good copy yet; training goes on as it is."
-            warnings.warn(text, RheostaxWarning, stacklevel=3)
+            self._warn("Rollback: a rollback is asked for, but there is no good copy yet; training goes on as it is.")
             return (_withdraw(x), *rest)
         copy = self._good[-1]
         if len(self._good) > 1:
@@ -127,8 +129,13 @@ class Rollback:
 
 def _calm(x: Any) -> jax.Array:
     """Tell whether the last value that each guard was told was an ordinary one."""
-    calm = [(own.in_a_row == 0) & (own.unheard == 0) & (own.count > 0) & (skipped == 0) for _, own, skipped in guards(x)]
+    found = [(seen.own, skipped) for _, seen, skipped in guards(x)]
+    calm = [(own.in_a_row == 0) & (own.unheard == 0) & (own.count > 0) & (skipped == 0) for own, skipped in found]
     return functools.reduce(jnp.logical_and, calm)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RheostaxWarning, stacklevel=4)
 
 
 def _withdraw(x: Any) -> Any:

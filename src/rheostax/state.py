@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import optax
 
 from rheostax import _check
-from rheostax._control_state import ControlState, as_metrics, require_known
+from rheostax._control_state import Body, ControlState, as_metrics, require_known
 from rheostax._processes import agreed
 from rheostax._rate import LearningRate
 from rheostax.drop_in import ReduceLROnPlateauState
 from rheostax.errors import ArgumentError, StateError
 from rheostax.policies._actions import Stopping
-from rheostax.policies._policy import policies
+from rheostax.policies._policy import Observed, policies
 from rheostax.policies.spike_guard import SpikeGuard
 
 __all__ = [
@@ -185,21 +185,26 @@ def should_roll_back(x: Any) -> jax.Array:
     >>> print(rx.should_roll_back(state))
     True
     """
-    signals = [(own.lost > 0) | (skipped >= guard.max_spikes) for guard, own, skipped in guards(x)]
+    signals = [asks_to_go_back(*one) for one in guards(x)]
     if not signals:
         raise StateError("Nothing in this learning rate asks for a rollback. Multiply it by rx.SpikeGuard(..., roll_back=True).")
     return functools.reduce(jnp.logical_or, signals)
 
 
-def guards(x: Any) -> list[tuple[SpikeGuard, Any, jax.Array]]:
+def asks_to_go_back(guard: SpikeGuard, seen: Observed, skipped: jax.Array) -> jax.Array:
+    """Tell whether one of `guards` asks for a rollback."""
+    return (seen.own.lost > 0) | (skipped >= guard.max_spikes)
+
+
+def guards(x: Any) -> list[tuple[SpikeGuard, Observed, jax.Array]]:
     """Return every guard that may ask for a rollback, its state, and the updates skipped in a row."""
-    bodies = [state.body for state in controls(opt_state(x)).values()]
-    return [
-        (policy, seen.own, body.skipped_in_a_row)
-        for body in bodies
-        for policy, seen in policies(body.rate, body.observed)
-        if isinstance(policy, SpikeGuard) and policy.roll_back
-    ]
+    return [one for state in controls(opt_state(x)).values() for one in guards_of(state.body)]
+
+
+def guards_of(body: Body) -> list[tuple[SpikeGuard, Observed, jax.Array]]:
+    """Return those of one control."""
+    found = policies(body.rate, body.observed)
+    return [(policy, seen, body.skipped_in_a_row) for policy, seen in found if isinstance(policy, SpikeGuard) and policy.roll_back]
 
 
 def rates_by_group(x: Any) -> dict[str, jax.Array]:

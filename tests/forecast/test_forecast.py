@@ -158,6 +158,7 @@ def good():
         ({"loss": np.r_[np.ones(19), np.nan]}, "loss must be finite, got nan at step 2,000"),
         ({"learning_rate": np.r_[-1e-3, np.ones(19)]}, "learning_rate must be finite and >= 0, got -0.001 at step 100"),
         ({"step": np.arange(1, 21) * 10**9}, "steps count updates, at most 2,147,483,647, got 20,000,000,000. Are they tokens"),
+        ({"made": -1}, "made must be a whole number >= 0, got -1"),
         ({"loss": "abc"}, "loss must be a sequence of numbers"),
         ({"loss": np.ones((20, 2))}, r"loss must have one axis, got shape \(20, 2\)"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax._check import INT32_MAX, did_you_mean
+from rheostax._check import INT32_MAX, did_you_mean, is_whole
 from rheostax._words import counted
 from rheostax.errors import ArgumentError, RunError
 from rheostax.record.read import RunLog, Series, read_run
@@ -33,7 +33,7 @@ class Curve:
         name: What to call it in messages.
         batch_size: Examples per update, where the run tells; `fit` refuses runs that differ in it.
         notes: What was put in order, left out or is missing.
-        made: Updates that the run has made, where they are known to be more than the last step.
+        made: Updates that the run has made, a whole number >= 0, where they are known to be more than the last step.
 
     Raises:
         ArgumentError: If an argument breaks its rule; says what could be done about it.
@@ -55,6 +55,8 @@ class Curve:
     def __post_init__(self) -> None:
         for field, dtype in (("step", np.int64), ("learning_rate", np.float64), ("loss", np.float64)):
             object.__setattr__(self, field, self._array(field, dtype))
+        if not is_whole(self.made, 0):
+            raise self._fault(f"made must be a whole number >= 0, got {self.made!r}.")
         n = len(self.step)
         for field in ("learning_rate", "loss"):
             if len(getattr(self, field)) != n:

@@ -59,8 +59,8 @@ def fit(
     """Train a task until its rate reaches its floor or the epochs are over.
 
     The same seed on the same machine gives the same run, also if it was stopped or killed and resumed in between (but for a rollback
-    soon after that: a resumed run makes its good copies anew). Ctrl-C and SIGTERM
-    end it cleanly after the updates in progress: what was done so far is written, with a checkpoint, and the result says so.
+    soon after that: a resumed run makes its good copies anew). Ctrl-C and SIGTERM end it cleanly after the updates in progress: what
+    was done so far is written, with a checkpoint, and the result says so.
 
     Args:
         task: What to train; see `Task`.
@@ -135,7 +135,7 @@ class _Run:
         self.optimizer = Optimizer(self.model, tx, wrt=nnx.Param)
         shardings = spread.rest((self.model, self.optimizer))
         self.updates = make_updates(plan.task, nnx.graphdef((self.model, self.optimizer)), shardings)
-        self.recovery = Recovery.of(self.optimizer, plan, spread)
+        self.recovery = Recovery.of(self.optimizer, plan, spread, lambda text: self._warn(f"at update {self.count:,}: {text}"))
         self.groups = group_names(plan.learning_rate)
         self.failed = False
         self.count = self.epochs = 0
@@ -231,11 +231,8 @@ class _Run:
         """Go back to the last good copy, if a guard asks for it."""
         if self.recovery is None:
             return
-        lost = jax.device_get(self._control())
-        back = self.recovery.check(self.optimizer, self.model, self.count)
-        if back is None:
-            self._warn(f"a rollback is asked for at update {self.count:,}, but there is no good copy yet; the run goes on as it is")
-        elif back:
+        lost = self._control()
+        if self.recovery.check(self.optimizer, self.model, self.count):
             self._decide([rolled_back(lost, self._control())])
 
     def _validate(self) -> None:

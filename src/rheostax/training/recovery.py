@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
 from rheostax._control_state import ControlState
 from rheostax._words import plain
-from rheostax.errors import RheostaxWarning, TaskError
-from rheostax.policies._policy import policies
-from rheostax.policies.spike_guard import SpikeGuard
+from rheostax.errors import TaskError
 from rheostax.record.journal import WENT_BACK, Decision, rate_at
 from rheostax.rollback import Rollback
-from rheostax.state import apply, guards, should_roll_back
+from rheostax.state import apply, asks_to_go_back, guards, guards_of, should_roll_back
 from rheostax.training.plan import Plan
 from rheostax.training.spread import Spread
 
@@ -31,14 +29,15 @@ class Recovery:
 
     Args:
         updates_per_epoch: Updates in an epoch; copies are made ten times in each.
+        warn: Hears where there is nothing to go back to.
     """
 
-    def __init__(self, updates_per_epoch: int) -> None:
+    def __init__(self, updates_per_epoch: int, warn: Callable[[str], Any]) -> None:
         self._every, self._last = max(1, updates_per_epoch // COPIES), -1
-        self._rollback = Rollback()
+        self._rollback = Rollback(warn=warn)
 
     @classmethod
-    def of(cls, optimizer: Any, plan: Plan, spread: Spread) -> Recovery | None:
+    def of(cls, optimizer: Any, plan: Plan, spread: Spread, warn: Callable[[str], Any]) -> Recovery | None:
         """Return one for a run whose learning rate may ask for a rollback, or None.
 
         Raises:
@@ -51,24 +50,16 @@ class Recovery:
                 "SpikeGuard(roll_back=True) needs a copy of all weights in each process, which fully_sharded divides among several. "
                 "Leave fully_sharded away, or roll_back."
             )
-        return cls(plan.updates_per_epoch)
+        return cls(plan.updates_per_epoch, warn)
 
-    def check(self, optimizer: Any, model: Any, count: int) -> bool | None:
-        """Go back if that is asked for, else make a copy if it is time for one.
-
-        Returns:
-            Whether the run went back; None if it should have, and there was no good copy yet.
-        """
-        asked = bool(should_roll_back(optimizer))
-        if not asked and count // self._every == self._last:
+    def check(self, optimizer: Any, model: Any, count: int) -> bool:
+        """Go back if that is asked for, else make a copy if it is time for one; tell whether the run went back."""
+        if count // self._every == self._last and not bool(should_roll_back(optimizer)):
             return False
-        self._last = count // self._every
-        before = self._rollback.rollbacks
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RheostaxWarning)  # None says it
-            self._rollback.check(optimizer, model)
+        self._last, before = count // self._every, self._rollback.rollbacks
+        self._rollback.check(optimizer, model)
         if self._rollback.rollbacks == before:
-            return None if asked else False
+            return False
         apply(optimizer, lambda _, state: state.replace(state.body._replace(count=jnp.int32(count))))
         return True
 
@@ -76,12 +67,7 @@ class Recovery:
 def rolled_back(lost: ControlState, restored: ControlState) -> Decision:
     """Return what the journal tells of a rollback: which guard asked for it, and the rates at this count before and after."""
     before, after = lost.fetch(), restored.fetch()
-    skipped = int(before.skipped_in_a_row)
-    guard, seen = next(
-        (policy, seen)
-        for policy, seen in policies(before.rate, before.observed)
-        if isinstance(policy, SpikeGuard) and policy.roll_back and (int(seen.own.lost) or skipped >= int(policy.max_spikes))
-    )
+    guard, seen, _ = next(one for one in guards_of(before) if asks_to_go_back(*one))
     return Decision(
         count=int(before.count), policy=repr(guard), metric=guard.monitor, value=plain(seen.last), best=None,
         old_learning_rate=rate_at(before, before.count), new_learning_rate=rate_at(after, before.count), why=WENT_BACK,
