@@ -157,6 +157,9 @@ def test_numbers_become_python_numbers_and_arrays_become_jax_arrays():
         (lambda: rx.control(max, 0.1), r"^control: optimizer_factory must have an argument learning_rate; max tells none"),
         (lambda: rx.control(lambda learning_rate: 3, 0.1).init(P), r"^control: optimizer_factory must return an optax tr.*, got 3 from"),
         (lambda: rx.Join([0.1, "x"], [10]), r"value must be a finite number in \[0, inf\), got 'x'"),
+        (lambda: rx.Cosine(0.1, 10**400), r"must be a whole number >= 1, got 10{199}\.\.\. \(401 characters\)\.$"),
+        (lambda: rx.Cosine(0.1, 10**5000), r"must be a whole number >= 1, got a number of too many digits to show\.$"),
+        (lambda: rx.Constant(np.full(900, -1.0)), r"in \[0, inf\), got \[[-1.\s]{199}\.\.\. \(3,650 characters\)\.$"),
     ],
 )  # fmt: skip
 def test_other_rules(make, message):

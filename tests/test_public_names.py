@@ -69,6 +69,21 @@ def test_importing_computes_nothing_and_needs_no_extras():
         "assert not xla_bridge.backends_are_initialized(), 'importing started a device'\n"
         "extras = {'matplotlib', 'sklearn', 'typer', 'equinox', 'tensorboardX', 'wandb', 'mlflow', 'orbax'} & set(sys.modules)\n"
         "assert not extras, extras\n"
+        "late = ('checkpoint', 'finder', 'forecast', 'parallel', 'recipes', 'training')\n"
+        "early = {f'rheostax.{name}' for name in late} & set(sys.modules)\n"
+        "assert not early, early\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_imported_later_is_there_and_listed():
+    for name in ("Checkpoints", "compat", "find_learning_rate", "forecast", "parallel", "recipes"):
+        assert name in dir(rx)
+        assert getattr(rx, name) is getattr(rx, name)
+    assert {"peaks", "race_task"} <= set(dir(sys.modules["rheostax.race"]))
+    assert rx.compat.torch is sys.modules["rheostax.compat.torch"]
+    with pytest.raises(AttributeError, match=r"^module 'rheostax' has no attribute 'reciepes'$"):
+        rx.reciepes  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'ract_task' from"):
+        from rheostax.race import ract_task  # noqa: F401

@@ -1,17 +1,15 @@
 """rheostax: learning rates for JAX that follow a schedule, react to metrics, and can be seen, changed and explained."""
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rheostax import recipes
 from rheostax._duration import Duration
+from rheostax._later import later
 from rheostax._node import duration, node, static
 from rheostax._rate import LearningRate, Schedule
 from rheostax._version import __version__
 from rheostax.accumulation import accumulate
 from rheostax.averaging import average_weights, averaged
 from rheostax.by_hand import reset_learning_rate, scale_learning_rate, set_learning_rate
-from rheostax.checkpoint import Checkpoints
 from rheostax.control import control
 from rheostax.describe import describe
 from rheostax.drop_in import ReduceLROnPlateauState, reduce_on_plateau
@@ -27,7 +25,6 @@ from rheostax.errors import (
 )
 from rheostax.expressions import parse
 from rheostax.extend import extend
-from rheostax.finder import find_learning_rate
 from rheostax.groups import Groups
 from rheostax.optimizer import Optimizer
 from rheostax.policies import (
@@ -83,6 +80,14 @@ from rheostax.schedules import (
 from rheostax.simulate import simulate
 from rheostax.state import learning_rate, observe, should_roll_back, should_stop
 from rheostax.units import resolve, stretch
+
+if TYPE_CHECKING:
+    from rheostax import compat as compat
+    from rheostax import forecast as forecast
+    from rheostax import parallel as parallel
+    from rheostax import recipes
+    from rheostax.checkpoint import Checkpoints
+    from rheostax.finder import find_learning_rate
 
 __all__ = [
     "AdvanceOnPlateau",
@@ -174,9 +179,15 @@ __all__ = [
     "stretch",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import `rx.compat`, `rx.forecast` and `rx.parallel` when they are used for the first time."""
-    if name in ("compat", "forecast", "parallel"):
-        return importlib.import_module(f"rheostax.{name}")
-    raise AttributeError(f"module 'rheostax' has no attribute {name!r}")
+# A training step needs none of these, and they are half of what takes long to import.
+__getattr__, __dir__ = later(
+    __name__,
+    {
+        "Checkpoints": "rheostax.checkpoint",
+        "compat": "rheostax.compat",
+        "find_learning_rate": "rheostax.finder",
+        "forecast": "rheostax.forecast",
+        "parallel": "rheostax.parallel",
+        "recipes": "rheostax.recipes",
+    },
+)

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 INT32_MAX = 2**31 - 1
+SHOWN = 200  # characters of a value in an error
 TAKEN = ("updates", "state", "params", "model", "grads")  # by `update` of an optax transformation or an `nnx.Optimizer`
 
 
@@ -47,8 +48,17 @@ def _set(node: Any, field: str, value: Any) -> None:
     object.__setattr__(node, field, value)  # the dataclasses are frozen
 
 
+def _shown(value: Any) -> str:
+    """Return a value as an error quotes it: thousands of numbers, or of digits, would hide the rule."""
+    try:
+        text = str(value) if isinstance(value, jax.Array | np.ndarray) else repr(value)
+    except ValueError:  # Python writes no more than 4,300 digits
+        return "a number of too many digits to show"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
+
+
 def _fail(node: Any, field: str, rule: str, value: Any, advice: str = "") -> ArgumentError:
-    got = value if isinstance(value, jax.Array | np.ndarray) else repr(value)
+    got = _shown(value)
     return ArgumentError(f"{type(node).__name__}: {field} must be {rule}, got {got}." + (f" {advice}" if advice else ""))
 
 

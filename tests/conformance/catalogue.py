@@ -187,3 +187,4 @@ COMPOSED: dict[str, LearningRate] = {
 }
 
 EXAMPLES = {**single_examples(), **COMPOSED}
+FURTHER = single_examples().keys() - {cls.__name__ for cls in CLASSES}  # every class has one example besides these

@@ -24,7 +24,7 @@ from rheostax.checkpoint._carry import Carried
 from rheostax.checkpoint._carry import carry as carry_over
 from rheostax.checkpoint._saved_rate import FORMAT, read_rate, write_rate
 from rheostax.groups import group_names
-from tests.conformance.catalogue import CLASSES, EXAMPLES, sample_arguments
+from tests.conformance.catalogue import CLASSES, EXAMPLES, FURTHER, sample_arguments
 from tests.support import assert_identical, assert_within, counting
 
 STEPS, HALF, EAGER = 40, 20, 12
@@ -36,7 +36,8 @@ PARAMS = {name: {"w": jnp.linspace(-1.0, 1.0, 3)} for name in ("head", "body", "
 
 def each(condition):
     """Run a test on the examples for which a condition holds."""
-    return pytest.mark.parametrize("name", [name for name, rate in EXAMPLES.items() if condition(rate)])
+    names = [name for name, rate in EXAMPLES.items() if condition(rate)]
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.variant) if name in FURTHER else name for name in names])
 
 
 def has_foreign(rate):

@@ -92,6 +92,11 @@ def test_a_batch_that_does_not_divide_is_refused(mesh):
         shard_batch({"x": np.ones((12, 3))}, mesh)
 
 
+def test_a_leaf_without_examples_is_refused(mesh):
+    with pytest.raises(rx.ArgumentError, match=r"every array must have an axis 0 that counts the examples, got shape \(\)"):
+        shard_batch({"x": np.ones((16, 3)), "scale": 2.0}, mesh)
+
+
 def test_a_stack_of_batches(mesh):
     stack = shard_batch({"x": np.arange(48.0).reshape(3, 16)}, mesh, axis=1)["x"]
     assert stack.sharding == NamedSharding(mesh, P(None, "data"))

@@ -4,14 +4,8 @@
 is an ordinary expression: it can be multiplied, bounded, controlled, simulated. A module is imported when it is used.
 """
 
-import importlib
-import pkgutil
-from types import ModuleType
+from rheostax._later import later
 
 __all__ = ["keras", "optax", "timm", "torch", "transformers"]
 
-
-def __getattr__(name: str) -> ModuleType:
-    if any(module.name == name for module in pkgutil.iter_modules(__path__)):
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = later(__name__, {name: f"{__name__}.{name}" for name in __all__})

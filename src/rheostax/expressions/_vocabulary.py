@@ -9,14 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import rheostax.compat
 import rheostax.policies
 import rheostax.schedules
 from rheostax._check import did_you_mean
 from rheostax._duration import Duration
 from rheostax._rate import Clip, LearningRate, Product
 from rheostax.groups import Groups
-from rheostax.recipes import RECIPES
 
 __all__ = ["UnknownWordError", "arguments", "class_named", "classes", "is_list", "maker", "name_of"]
 
@@ -68,6 +66,10 @@ def name_of(rate: LearningRate) -> str | None:
     return name if known and class_named(name) is type(rate) else None
 
 
+def _module(name: str) -> Any:
+    return importlib.import_module(f"rheostax.{name}")  # when a word of it is read: a training names its classes itself
+
+
 def maker(name: str) -> Callable[..., Any]:
     """Return the class or function that a name in a text stands for; "rx." before it is left out.
 
@@ -78,13 +80,14 @@ def maker(name: str) -> Callable[..., Any]:
     if parts == ["Duration"]:
         return Duration
     if parts[0] == "recipes" and len(parts) == 2:
-        if parts[1] in RECIPES:
-            return RECIPES[parts[1]].function
+        recipes = _module("recipes").RECIPES
+        if parts[1] in recipes:
+            return recipes[parts[1]].function
         raise UnknownWordError(
-            f"There is no recipe {parts[1]!r}; `rheostax recipes` lists them. {did_you_mean(parts[1], RECIPES)}".rstrip()
+            f"There is no recipe {parts[1]!r}; `rheostax recipes` lists them. {did_you_mean(parts[1], recipes)}".rstrip()
         )
-    if parts[0] == "compat" and len(parts) == 3 and parts[1] in rheostax.compat.__all__:
-        module = importlib.import_module(f"rheostax.compat.{parts[1]}")
+    if parts[0] == "compat" and len(parts) == 3 and parts[1] in _module("compat").__all__:
+        module = _module(f"compat.{parts[1]}")
         known = [one for one in module.__all__ if one not in NOT_MADE_OF_TEXT]
         if parts[2] in known:
             return getattr(module, parts[2])
@@ -93,18 +96,19 @@ def maker(name: str) -> Callable[..., Any]:
         if parts[0] not in classes() and parts[0] not in PEERS:
             raise UnknownWordError(f"{name!r} is not a schedule or policy. {_nearest(parts[0])}".rstrip())
         return class_named(parts[0])
-    if parts[0] == "optax" and len(parts) == 2 and parts[1] in importlib.import_module("rheostax.compat.optax").__all__:
+    if parts[0] == "optax" and len(parts) == 2 and parts[1] in _module("compat.optax").__all__:
         raise UnknownWordError(f"{name!r} is a function of another library; rheostax's own of that name is compat.{name}.")
-    modules = ", ".join(f"compat.{one}" for one in rheostax.compat.__all__)
+    modules = ", ".join(f"compat.{one}" for one in _module("compat").__all__)
     raise UnknownWordError(f"There is no {name!r}. Names with dots begin with rx, recipes, or one of {modules}.")
 
 
 def _nearest(word: str) -> str:
     if word in ("Foreign", "Cumulative"):
         return "It stands for a function, which can't be written; use a schedule of rheostax."
-    if word in RECIPES:
+    recipes = _module("recipes").RECIPES
+    if word in recipes:
         return f"The recipe is recipes.{word}()."
-    return did_you_mean(word, classes()) or did_you_mean(word, [*PEERS, *(f"recipes.{name}" for name in RECIPES)])
+    return did_you_mean(word, classes()) or did_you_mean(word, [*PEERS, *(f"recipes.{name}" for name in recipes)])
 
 
 def arguments(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -72,6 +72,11 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     loss = np.concatenate([losses for _, losses in points])
     if np.ptp(loss) == 0:
         raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
+    if loss.min() < 0:
+        raise ArgumentError(
+            f"forecast: the losses must be >= 0, since the law's floor is, got {loss.min():g}. "
+            "Add one constant to all losses, and take it off the predictions."
+        )
     problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
     parameters, coefficients = problem.solve()
     residuals = problem.design(parameters) @ coefficients - loss

@@ -134,7 +134,8 @@ class Fitted:
         """Predict the end of several candidates, best first.
 
         Args:
-            candidates: Expressions or texts, or a dict of them, or of rates, by label.
+            candidates: Expressions or texts, or a dict of them, or of rates, by label. One that is given twice without a label
+                counts once.
             steps: Updates of the run, >= 1.
 
         Returns:

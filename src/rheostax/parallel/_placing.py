@@ -45,7 +45,7 @@ def shard_batch(batch: Any, mesh: Mesh, *, axis: int = 0, whole: bool = False) -
         The same tree of global `jax.Array`.
 
     Raises:
-        ArgumentError: If the examples can't be divided evenly among the devices.
+        ArgumentError: If the examples can't be divided evenly among the devices, or an array has no such axis.
 
     >>> import numpy as np, rheostax as rx
     >>> mesh = rx.parallel.data_mesh()
@@ -58,6 +58,11 @@ def shard_batch(batch: Any, mesh: Mesh, *, axis: int = 0, whole: bool = False) -
 
     def shard(own: Any) -> jax.Array:
         array = np.asarray(own)
+        if array.ndim <= axis:
+            raise ArgumentError(
+                f"shard_batch: every array must have an axis {axis} that counts the examples, got shape {array.shape}. "
+                "Leave out what isn't an example."
+            )
         examples = array.shape[axis] * parts
         if examples % mesh.shape[AXIS]:
             raise ArgumentError(
