@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 import rheostax as rx
-from tests.oracles import on_plateau, plateau
+from tests.oracles import anneal, on_plateau, plateau
 
 LAST = 2**31 - 1
 LARGEST = float(np.finfo(np.float32).max)
@@ -304,6 +304,58 @@ class Stopped(Heard):
 
     def value(self, count):
         return 1.0
+
+
+class AnnealRule(anneal.Anneal):
+    def block_of(self, count):
+        first = max(self.total / anneal.SPAN, self.warmup, 1)
+        place = anneal.BLOCKS * math.log(max(count, 1) / first) / math.log(self.total / first)
+        if 0 < place < anneal.BLOCKS and abs(place - round(place)) < 1e-4 and count != first:
+            raise Ambiguous
+        return super().block_of(count)
+
+    def plan(self, now):
+        found = super().plan(now)
+        if len(self.values) >= anneal.FEWEST and now >= self.total // anneal.EARLIEST:
+            self.require_clear(self.compared(now), found)
+        return found
+
+    def require_clear(self, gains, found):
+        """Raise where what float32 makes of the gains could choose another start."""
+        size = max(abs(value) for pairs in self.values.values() for _, value in pairs)
+        near = {start: 5e-3 * max(abs(gain), error) + 1e-5 * max(size, 1.0) for start, (gain, error) in gains.items()}
+        best = gains[found][0] if found in gains and gains[found][0] > gains[found][1] else None
+        for start, (gain, error) in gains.items():
+            if abs(gain - error) <= near[start] and (best is None or start == found or gain > best - near[start]):
+                raise Ambiguous
+            if best is not None and start != found and gain > error and gain > best - near[start]:
+                raise Ambiguous
+
+
+class Annealed(Heard):
+    KNOWS = ("chosen", "block", "values")
+
+    def __init__(self, monitor, total, warmup, **numbers):
+        super().__init__(monitor, **numbers)
+        self.rule, self.began = AnnealRule(total, warmup, **numbers), False
+
+    def build(self):
+        own = {"monitor": self.monitor, "warmup_steps": self.rule.warmup}
+        return rx.AnnealWhenWorthIt(self.rule.total, **own, **self.numbers)
+
+    def hear(self, count, value):
+        if not self.began:
+            self.rule(count, value)
+            self.began = count >= self.rule.planned
+            self.decisions += self.began
+
+    def take(self, other):
+        super().take(other)
+        self.began = other.began
+
+    def value(self, count):
+        planned, total = self.rule.planned, self.rule.total
+        return 1 - min(max(count - planned, 0) / max(total - planned, 1), 1.0)
 
 
 class Restarted(Heard):

@@ -7,7 +7,22 @@ from typing import Any
 from hypothesis import strategies as st
 
 import rheostax as rx
-from tests.fuzz.model import Advanced, Bounded, Greedy, Grouped, Guard, Joined, Middle, Reduce, Repeated, Restarted, Stopped, Timed, Times
+from tests.fuzz.model import (
+    Advanced,
+    Annealed,
+    Bounded,
+    Greedy,
+    Grouped,
+    Guard,
+    Joined,
+    Middle,
+    Reduce,
+    Repeated,
+    Restarted,
+    Stopped,
+    Timed,
+    Times,
+)
 from tests.oracles import schedules as formula
 
 ALL = ("set", "pin", "scale", "reset")
@@ -146,6 +161,15 @@ def advanced(draw):
     )
 
 
+def annealed(draw):
+    own = {"gain": draw(st.sampled_from([0.0, 0.3, 2.0])), "timescale": draw(st.sampled_from([3.0, 30.0]))}
+    own |= {"power": draw(st.floats(0.3, 1.0)), "doubt": draw(st.sampled_from([0.0, 0.2, 1.0]))}
+    total = 2 * draw(st.integers(20, 300)) + 1  # no count is then where a block begins by rounding alone
+    return Times(
+        constant(draw), Annealed("value", total, draw(st.sampled_from([0, 5])), confidence=draw(st.sampled_from([0.0, 1.64])), **own)
+    )
+
+
 STRUCTURES = {
     "product": Structure(lambda draw: Times(warmup(draw), cosine(draw), reduce(draw)), hands=ALL, extended=1),
     "two metrics": Structure(of_two_metrics, metrics=("value", "val_loss"), by_update=False, hands=("set", "reset")),
@@ -158,4 +182,5 @@ STRUCTURES = {
     "stop": Structure(stopping, metrics=("value", "val_loss"), by_update=False),
     "restart": Structure(restarted, hands=("scale", "reset")),
     "advance": Structure(advanced, by_update=False),
+    "anneal": Structure(annealed, spiky=True, hands=("set", "scale")),
 }

@@ -21,8 +21,10 @@ from rheostax.checkpoint._header import Header, put_position
 from rheostax.checkpoint._saved_rate import FORMAT, read_rate, write_rate
 from rheostax.cli.preview import look
 from rheostax.errors import RheostaxError
+from rheostax.record import RunDirectory
 from rheostax.record._saved import arrays_of, chunk_of, decisions_from
 from rheostax.report import report
+from rheostax.training.resume import checked
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
 WORDS = [
@@ -277,3 +279,32 @@ def test_a_configuration(text, name):
 @given(mutated({"moves": True, "json": {"epoch": 0, "index": 0}}) | DATA)
 def test_a_position(saved):
     refused(put_position, saved, None)
+
+
+POSITION = {
+    "epochs": 2, "done": 3, "diverged": False, "learning_rate": {"head": 0.1, "rest": 0.2}, "metrics": {"val_loss": 1.0},
+    "best": {"val_loss": 0.5, "epoch": 1}, "warnings": ["the loss is large"], "seconds": 1.5,
+    "streams": {"metrics.jsonl": 0, "journal.jsonl": 0},
+}  # fmt: skip
+
+
+@FUZZ
+@given(mutated(POSITION) | DATA)
+def test_where_a_training_was(position):
+    """What a resumed training does with it goes through, or is refused."""
+    found = refused(checked, position, "val_loss")
+    if found is None:
+        return
+    assert found["epochs"] + (found["done"] > 0) >= 0
+    assert math.isfinite(found["seconds"])
+    assert all(math.isnan(value) or value == value + 0 for value in (*found["best"].values(), *found["metrics"].values()))
+    assert all(isinstance(one, str) for one in found["warnings"])
+    with tempfile.TemporaryDirectory() as folder:
+        refused(RunDirectory.create(Path(folder, "run")).cut, found["streams"])
+
+
+def test_an_undamaged_position_is_read():
+    assert checked(POSITION, "val_loss") == POSITION
+    assert checked(POSITION | {"best": {}, "learning_rate": 0.1, "metrics": {}}, "val_loss")["best"] == {}
+    for name, wrong in {"best": {"epoch": 1}, "metrics": {"val_loss": "low"}, "warnings": [3], "done": -1, "epochs": True}.items():
+        assert refused(checked, POSITION | {name: wrong}, "val_loss") is None

@@ -14,13 +14,17 @@ class Anneal:
     def __init__(self, total, warmup=0, gain=0.0, timescale=1_000.0, power=0.5, doubt=0.2, confidence=1.64):
         self.total, self.warmup, self.gain, self.timescale, self.power = total, warmup, gain, timescale, power
         self.doubt, self.confidence = doubt, confidence
-        self.planned, self.block = total // 2, -1
+        self.chosen, self.block = None, -1
         self.values = {}
+
+    @property
+    def planned(self):
+        return self.total // 2 if self.chosen is None else self.chosen
 
     def __call__(self, count, value):
         block = self.block_of(count)
         if block > self.block and count < self.planned and self.gain > 0:
-            self.planned = self.plan(count)
+            self.chosen = self.plan(count)
         self.block = max(block, self.block)
         if block >= 0 and count < self.planned:
             self.values.setdefault(block, []).append((count, value))
@@ -32,14 +36,17 @@ class Anneal:
         return -1 if time < first else min(int(BLOCKS * math.log(time / first) / math.log(self.total / first)), BLOCKS - 1)
 
     def plan(self, now):
-        usual = max(now, self.total // 2)
+        if len(self.values) >= FEWEST and now >= self.total // EARLIEST:
+            clear = {start: gain for start, (gain, error) in self.compared(now).items() if gain > error}
+            if clear:
+                return max(clear, key=clear.get)
+        return None if now <= self.total // 2 else now
+
+    def compared(self, now):
+        """Return for every start its gain on half the budget, or on now if that is later, and the error of that."""
+        fits, usual = self.fits(), max(now, self.total // 2)
         starts = [now + math.floor(part * (self.total - now)) for part in np.linspace(0.0, 0.98, 50)]
-        if len(self.values) < FEWEST or now < self.total // EARLIEST:
-            return usual
-        fits = self.fits()
-        gains = [self.gain_of(start, usual, fits) for start in starts]
-        clear = [(gain, -i) for i, (gain, error) in enumerate(gains) if gain > error]
-        return starts[-max(clear)[1]] if clear else usual
+        return {start: self.gain_of(start, usual, fits) for start in starts}
 
     def fits(self):
         """Return for every exponent the slope, its variance, and the logarithm of its likelihood."""

@@ -28,11 +28,11 @@ def losses(a, size, noise, seed):
 
 @jax.jit
 def plans(policy, values):
-    """Return what was planned after each observation, and the last state."""
+    """Return when the decay was to begin after each observation, and the last state."""
 
     def step(state, pair):
         state = policy.observe(state, pair[0], {"value": pair[1]})
-        return state, state.own.planned
+        return state, policy._begin(state.own)
 
     return jax.lax.scan(step, policy.init(), (jnp.arange(len(values)), values))[::-1]
 
@@ -83,6 +83,23 @@ def test_without_a_gain_or_enough_observations_it_is_half_the_budget():
     assert set(np.asarray(plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), rare)[0]).tolist()) == {500}
     silent = rx.simulate(1e-3 * rx.AnnealWhenWorthIt(10), 12)
     assert silent == pytest.approx([1e-3] * 6 + [8e-4, 6e-4, 4e-4, 2e-4, 0.0, 0.0], rel=1e-6)
+
+
+def test_half_of_another_budget():
+    """A run may be resumed with more updates: half the budget is half of what it is then, unless another start was chosen."""
+    values = losses(0.5, 0.02, 0.01, 1)
+    short, long = rx.AnnealWhenWorthIt(TOTAL), rx.AnnealWhenWorthIt(2 * TOTAL)
+    state = plans(short, values[:300])[1]
+    assert [float(rate.evaluate(state, jnp.int32(count)).high) for rate, count in ((short, 750), (long, 750), (long, 1_500))] == [
+        0.5,
+        1,
+        0.5,
+    ]
+    assert "at count 1,000, half the budget" in long.status(state.own)
+    chosen = plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), values)[1]
+    begin = int(chosen.own.planned)
+    assert 0 < begin < TOTAL // 2
+    assert float(long.evaluate(chosen, jnp.int32(begin + 1)).high) < 1
 
 
 def test_the_decay_ends_with_the_budget_whenever_it_begins():

@@ -32,7 +32,7 @@ STARTS = np.linspace(0.0, 0.98, 50).astype(np.float32)  # parts of what is left 
 class AnnealState(NamedTuple):
     """State of `AnnealWhenWorthIt`."""
 
-    planned: jax.Array  # int32 []: the count at which the decay begins
+    planned: jax.Array  # int32 []: the count at which the decay begins; -1 for half the budget, whatever that is by then
     began: jax.Array  # int32 []: 1 once a value has come at or after it
     at: jax.Array  # int32 []: the count of the last value
     block: jax.Array  # int32 []: which block it lies in; -1 before the first
@@ -101,16 +101,16 @@ class AnnealWhenWorthIt(Policy):
 
     def start(self) -> AnnealState:
         none, empty = jnp.int32(0), jnp.zeros(BLOCKS, jnp.float32)
-        return AnnealState(jnp.int32(self.total_steps) // 2, none, none, jnp.int32(-1), jnp.zeros(BLOCKS, jnp.int32), empty, empty)
+        return AnnealState(jnp.int32(-1), none, none, jnp.int32(-1), jnp.zeros(BLOCKS, jnp.int32), empty, empty)
 
     def observe(self, state: Observed, count: jax.Array, metrics: Metrics) -> Observed:
         return super().observe(state._replace(own=state.own._replace(at=jnp.asarray(count, jnp.int32))), count, metrics)
 
     def react(self, own: AnnealState, value: jax.Array) -> AnnealState:
         block = self._block(own.at)
-        looks = (block > own.block) & (own.at < own.planned) & (jnp.float32(self.gain) > 0)
+        looks = (block > own.block) & (own.at < self._begin(own)) & (jnp.float32(self.gain) > 0)
         own = jax.lax.cond(looks, self._plan, lambda same: same, own)
-        own = own._replace(began=jnp.where(own.at >= own.planned, 1, own.began), block=jnp.maximum(block, own.block))
+        own = own._replace(began=jnp.where(own.at >= self._begin(own), 1, own.began), block=jnp.maximum(block, own.block))
         here = (jnp.arange(BLOCKS) == block) & (own.began == 0)
         number = own.number + here.astype(jnp.int32)
         part = jnp.where(here, 1.0 / jnp.maximum(number, 1).astype(jnp.float32), 0.0)
@@ -119,6 +119,9 @@ class AnnealWhenWorthIt(Policy):
             mean=own.mean + (part * value - part * own.mean),  # the difference of two finite numbers may overflow
             time=own.time + part * (own.at.astype(jnp.float32) - own.time),
         )
+
+    def _begin(self, own: AnnealState) -> jax.Array:
+        return jnp.where(own.planned < 0, jnp.int32(self.total_steps) // 2, own.planned)
 
     def _block(self, count: jax.Array) -> jax.Array:
         """Return which block a count lies in; -1 for one that is too early."""
@@ -137,7 +140,7 @@ class AnnealWhenWorthIt(Policy):
         gain, error = self._gains(own, starts, usual)
         clear = (gain > error) & (jnp.sum(own.number > 0) >= FEWEST) & (now >= total // EARLIEST)
         best = jnp.argmax(jnp.where(clear, gain, -jnp.inf))
-        return own._replace(planned=jnp.where(clear[best], starts[best], usual))
+        return own._replace(planned=jnp.where(clear[best], starts[best], jnp.where(now <= total // 2, -1, now)))
 
     def _gains(self, own: AnnealState, starts: jax.Array, usual: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return by how much each start is predicted to end lower than the usual one, and the error of that, `float32 [starts]`."""
@@ -174,7 +177,7 @@ class AnnealWhenWorthIt(Policy):
         return -jnp.float32(self.gain) * jnp.expm1(-jnp.float32(self.power) * jnp.log1p(steps / jnp.float32(self.timescale)))
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        planned = state.own.planned
+        planned = self._begin(state.own)
         span = jnp.maximum(jnp.int32(self.total_steps) - planned, 1)
         return between(1.0, 0.0, span, jnp.maximum(count - planned, 0), straight)
 
@@ -183,17 +186,16 @@ class AnnealWhenWorthIt(Policy):
 
     def status(self, own: AnnealState) -> str:
         blocks = int((np.asarray(own.number) > 0).sum())
-        when = f"the decay {'began' if int(own.began) else 'begins'} at count {int(own.planned):,}"
+        when = f"the decay {'began' if int(own.began) else 'begins'} at count {int(self._begin(own)):,}"
         return f"{when}, {self._why(own)}; {counted(blocks, 'block')} of {self.monitor}"
 
     def explain(self, before: AnnealState, after: AnnealState, value: float) -> str:
-        return f"began the decay at count {int(after.planned):,}: {self._why(after)}"
+        return f"began the decay at count {int(self._begin(after)):,}: {self._why(after)}"
 
     def _why(self, own: AnnealState) -> str:
-        half = int(self.total_steps) // 2
         if not float(self.gain) > 0:
             return "half the budget, since it isn't known what a decay gains"
-        if int(own.planned) == half:
+        if int(own.planned) < 0:
             return "half the budget, on which no other start is predicted to gain more than the error of that"
-        gain, error = self._gains(own, jnp.atleast_1d(own.planned), jnp.int32(half))
+        gain, error = self._gains(own, jnp.atleast_1d(own.planned), jnp.int32(self.total_steps) // 2)
         return f"which is predicted to gain {float(gain[0]):.2g} +- {float(error[0]):.2g} on half the budget"

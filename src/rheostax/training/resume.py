@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rheostax._check import is_whole
 from rheostax.checkpoint import Checkpoints, Restored
 from rheostax.errors import RunError, StateError, TaskError
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
 from rheostax.training.plan import Plan
 
-__all__ = ["RunCheckpoints", "planned"]
+__all__ = ["RunCheckpoints", "checked", "planned"]
 
 FOLDER = "checkpoints"
 SECONDS = 60.0  # between checkpoints, where nothing else is said
 STREAMS = (METRICS, JOURNAL)
-POSITION = {"epochs": int, "done": int, "diverged": bool, "learning_rate": float | dict, "metrics": dict, "best": dict, "warnings": list}
+POSITION = ("epochs", "done", "diverged", "learning_rate", "metrics", "best", "warnings")
 
 
 def planned(resume: str | os.PathLike[str], seed: int | None, epochs: int | None) -> tuple[int, int]:
@@ -103,7 +105,7 @@ class RunCheckpoints:
         restored, position = None, {}
         if counts:
             restored = self.checkpoints.restore(model=run.model, optimizer=run.optimizer, keep=keep)
-            position = _checked(restored.data)
+            position = checked(restored.data, run.plan.task.goal[0])
             run.count = self._last = restored.count
             begun = position["epochs"] + (position["done"] > 0)
             if run.plan.epochs < begun:
@@ -117,12 +119,42 @@ class RunCheckpoints:
         return restored, position.get("seconds", 0.0)
 
 
-def _checked(position: Any) -> dict[str, Any]:
-    fields: Mapping[str, Any] = POSITION | {"seconds": float, "streams": dict}
-    wrong = not isinstance(position, dict) or any(not isinstance(position.get(name), kind) for name, kind in fields.items())
-    if wrong or set(position["streams"]) != set(STREAMS):
+def checked(position: Any, goal: str) -> dict[str, Any]:
+    """Return what a checkpoint tells of where a run was.
+
+    Args:
+        position: What was saved, and may be damaged.
+        goal: The metric that the best epoch is told by.
+
+    Raises:
+        StateError: If it isn't what `RunCheckpoints.save` saves.
+    """
+    fields: Mapping[str, Callable[[Any], bool]] = {
+        "epochs": _is_count,
+        "done": _is_count,
+        "diverged": lambda value: isinstance(value, bool),
+        "learning_rate": lambda value: _is_number(value) or _are_numbers(value),
+        "metrics": _are_numbers,
+        "best": lambda value: value == {} or (_are_numbers(value) and set(value) == {goal, "epoch"}),
+        "warnings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+        "seconds": lambda value: _is_number(value) and 0 <= value < math.inf,
+        "streams": lambda value: isinstance(value, dict) and set(value) == set(STREAMS) and all(map(_is_count, value.values())),
+    }
+    if not isinstance(position, dict) or not all(name in position and right(position[name]) for name, right in fields.items()):
         raise StateError("The checkpoint doesn't tell where the run was; it isn't one of a training run, or is damaged.")
-    return dict(position)
+    return {name: position[name] for name in fields}
+
+
+def _is_count(value: Any) -> bool:
+    return is_whole(value, 0) and int(value) < 2**63  # the length of a file is one, too
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) and _is_number(one) for name, one in value.items())
 
 
 def _require_same_run(folder: RunDirectory, plan: Plan) -> None:
