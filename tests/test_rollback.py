@@ -211,6 +211,12 @@ def test_a_healthy_run_is_left_alone():
 
 
 def test_who_can_ask():
+    two = rx.SpikeGuard(monitor="loss", max_spikes=2) * rx.SpikeGuard(monitor="accuracy", max_spikes=2, roll_back=True)
+    state = rx.control(optax.sgd, 0.1 * two).init(jnp.ones(2))
+    for _ in range(3):
+        state = rx.observe(state, loss=np.nan)  # heard by the one that was told to ask for nothing
+    assert not rx.should_roll_back(state)
+    assert rx.should_roll_back(rx.observe(rx.observe(state, accuracy=np.nan), accuracy=np.nan))
     with pytest.raises(rx.StateError, match=r"Nothing in this learning rate asks for a rollback.*SpikeGuard\(..., roll_back=True\)"):
         rx.should_roll_back(rx.control(optax.sgd, 0.1 * rx.SpikeGuard()).init(jnp.ones(2)))
 

@@ -241,6 +241,11 @@ def test_a_guard_skips_then_lowers_and_warms_up_again():
     np.testing.assert_allclose(moved, line * [1, 1, 1, 1, 0, 1, 0, 0, 0.5, 0.75, 1], rtol=1e-5, atol=1e-7)
 
 
+def test_as_many_spikes_as_are_skipped_lower_nothing():
+    moved, _, _ = run(rx.control(optax.sgd, 1.0 * GUARD), set(), steps=8, value=[*SPIKE[:4], 9.0, 9.0, *SPIKE[:2]])
+    np.testing.assert_array_equal(moved, [1, 1, 1, 1, 0, 0, 1, 1])
+
+
 def test_a_skipped_spike_leaves_the_optimizers_moments_alone():
     """With a factor of 0 in its place the weights would stay, but not Adam's moments."""
     tx, params = skipping(optax.adam, 0.1 * GUARD), jnp.ones(2)
