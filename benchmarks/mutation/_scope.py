@@ -166,7 +166,7 @@ MORE: dict[str, tuple[str, ...]] = {
     "policies/restart_on_plateau": ("tests/policies/test_on_plateau.py::refused|begin_anew",),
     "policies/spike_guard": (
         "tests/policies/test_on_plateau.py::refused|new_level|rounding",
-        "tests/control/test_skipping.py::guard_skips|skipped_spike|spike_that",
+        "tests/control/test_skipping.py::guard_skips|as_many|skipped_spike|spike_that",
         "tests/test_rollback.py::come_back|in_a_spike|cut_survives|further_back|good_copy|that_are_none|journal|healthy|who_can_ask",
     ),
     "policies/stop_on_plateau": ("tests/policies/test_on_plateau.py::should_stop",),
