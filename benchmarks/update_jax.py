@@ -24,10 +24,9 @@ LARGE = [1024] * 11  # at least 10 million parameters
 
 
 def run(quick: bool = False) -> Topic:
-    large = [256] * 3 if quick else LARGE
-    rows = _rows(SMALL, *((10, 3) if quick else (100, 60)))
     # Beside a small model the rate's own arithmetic shows; the target is for one that is large enough to wait for.
-    rows += _rows(large, *((1, 3) if quick else (_fitting(large), 60)), target=Target("<=", 1.02))
+    target = Target("<=", 1.02)
+    rows = _rows(SMALL, 10, 3, target) if quick else _rows(SMALL, 100, 60) + _rows(LARGE, _fitting(LARGE), 60, target)
     return Topic("Time of an update under jax.jit, plain optax states, donated", rows)
 
 

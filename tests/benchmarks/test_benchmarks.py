@@ -83,8 +83,8 @@ _EXACT = {
     "memory": _check_memory,
     "nnx": _check_targets_of(3),
     "jax": _check_targets_of(2),
-    "scan": _check_targets_of(2),
-    "record": _check_targets_of(3),
+    "scan": _check_targets_of(1),
+    "record": _check_targets_of(5),
     "import": _check_targets_of(2),
 }
 
