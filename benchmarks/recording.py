@@ -33,7 +33,7 @@ def run(quick: bool = False) -> Topic:
             {"in memory": _alone(stack, updates, []), "as JSON Lines": _alone(stack, updates, [JsonLines(folder / "c")])}, rounds
         )
     rows = compared(seconds, updates, Target("<=", 1.01), judged=ours)
-    for name, sample in alone.items():  # an hundredth of a millisecond; the ratios above can't tell so little from noise
+    for name, sample in alone.items():  # a hundredth of a millisecond; the ratios above can't tell so little from noise
         spread = Spread.of(sample / updates * 1e6)
         rows.append(Row.measured(f"what the host does per update, {name}", spread, "us", Target("<=", 10.0)))
     return Topic("Time of an update under nnx.jit, loss and learning rate recorded at every one", rows)

@@ -158,13 +158,25 @@ def test_numbers_become_python_numbers_and_arrays_become_jax_arrays():
         (lambda: rx.control(lambda learning_rate: 3, 0.1).init(P), r"^control: optimizer_factory must return an optax tr.*, got 3 from"),
         (lambda: rx.Join([0.1, "x"], [10]), r"value must be a finite number in \[0, inf\), got 'x'"),
         (lambda: rx.Cosine(0.1, 10**400), r"must be a whole number >= 1, got 10{199}\.\.\. \(401 characters\)\.$"),
-        (lambda: rx.Cosine(0.1, 10**5000), r"must be a whole number >= 1, got a number of too many digits to show\.$"),
+        (lambda: rx.Cosine(0.1, 10**5000), r"must be a whole number >= 1, got a value with too many digits to show\.$"),
         (lambda: rx.Constant(np.full(900, -1.0)), r"in \[0, inf\), got \[[-1.\s]{199}\.\.\. \(3,650 characters\)\.$"),
     ],
 )  # fmt: skip
 def test_other_rules(make, message):
     with pytest.raises(rx.ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("ask", [
+    lambda state, huge: rx.observe(state, value=huge),
+    lambda state, huge: rx.set_learning_rate(state, -huge),
+    rx.scale_learning_rate,
+    lambda state, huge: rx.ReduceOnPlateau(mode=huge),
+    lambda state, huge: rx.simulate(0.1, -huge),
+])  # fmt: skip
+def test_a_number_that_python_does_not_write_is_refused_in_words(ask):
+    with pytest.raises(rx.ArgumentError, match="got a value with too many digits to show"):
+        ask(rx.control(optax.sgd, 0.1 * rx.ReduceOnPlateau()).init(P), 10**5000)
 
 
 def test_some_arguments_may_be_traced_and_others_not():

@@ -179,15 +179,16 @@ __all__ = [
     "stretch",
 ]
 
-# A training step needs none of these, and they are half of what takes long to import.
-__getattr__, __dir__ = later(
-    __name__,
-    {
-        "Checkpoints": "rheostax.checkpoint",
-        "compat": "rheostax.compat",
-        "find_learning_rate": "rheostax.finder",
-        "forecast": "rheostax.forecast",
-        "parallel": "rheostax.parallel",
-        "recipes": "rheostax.recipes",
-    },
-)
+if not TYPE_CHECKING:  # a type checker reads the imports above, and knows what isn't there
+    # Most trainings use none of these, and they are half of what takes long to import.
+    __getattr__, __dir__ = later(
+        __name__,
+        {
+            "Checkpoints": "rheostax.checkpoint",
+            "compat": "rheostax.compat",
+            "find_learning_rate": "rheostax.finder",
+            "forecast": "rheostax.forecast",
+            "parallel": "rheostax.parallel",
+            "recipes": "rheostax.recipes",
+        },
+    )

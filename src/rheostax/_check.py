@@ -36,6 +36,7 @@ __all__ = [
     "number",
     "one_fewer",
     "one_of",
+    "shown",
     "whole",
 ]
 
@@ -48,17 +49,17 @@ def _set(node: Any, field: str, value: Any) -> None:
     object.__setattr__(node, field, value)  # the dataclasses are frozen
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as an error quotes it: thousands of numbers, or of digits, would hide the rule."""
     try:
         text = str(value) if isinstance(value, jax.Array | np.ndarray) else repr(value)
     except ValueError:  # Python writes no more than 4,300 digits
-        return "a number of too many digits to show"
+        return "a value with too many digits to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
 
 
 def _fail(node: Any, field: str, rule: str, value: Any, advice: str = "") -> ArgumentError:
-    got = _shown(value)
+    got = shown(value)
     return ArgumentError(f"{type(node).__name__}: {field} must be {rule}, got {got}." + (f" {advice}" if advice else ""))
 
 
@@ -192,7 +193,7 @@ def one_of(what: str, value: Any, known: Iterable[Any], error: type[RheostaxErro
     """Check that `value`, which the message calls `what`, is one of the known ones."""
     known = tuple(known)
     if value not in known:
-        raise error(f"{what} must be one of {', '.join(map(repr, known))}, got {value!r}. {did_you_mean(value, known)}".rstrip())
+        raise error(f"{what} must be one of {', '.join(map(repr, known))}, got {shown(value)}. {did_you_mean(value, known)}".rstrip())
 
 
 def name(node: Any, field: str) -> None:
@@ -210,16 +211,16 @@ def as_scalar(what: str, value: Any, advice: str = "") -> jax.Array:
     try:
         array = jnp.asarray(value) if on_device else np.asarray(value)  # jnp would wrap an int64 round
     except ValueError:  # lists of different lengths
-        raise ArgumentError(f"{what} must be a scalar, got {value!r}.{advice}") from None
+        raise ArgumentError(f"{what} must be a scalar, got {shown(value)}.{advice}") from None
     if array.shape != ():
         raise ArgumentError(f"{what} must be a scalar, got shape {array.shape}.{advice}")
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
-        raise ArgumentError(f"{what} must be a real number, got {value!r}.")
+        raise ArgumentError(f"{what} must be a real number, got {shown(value)}.")
     with np.errstate(over="ignore"):
         return jnp.asarray(array, jnp.float32)
 
 
 def did_you_mean(word: Any, known: Iterable[str], say: Callable[[str], str] = "Did you mean {!r}?".format) -> str:
     """Suggest the nearest known word, or nothing."""
-    near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)
+    near = difflib.get_close_matches(word if isinstance(word, str) else shown(word), list(map(str, known)), n=1)
     return say(near[0]) if near else ""

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rheostax._check import as_scalar
+from rheostax._check import as_scalar, shown
 from rheostax._control_state import ControlState, Manual
 from rheostax._counter import increment
 from rheostax._twofloat import TwoFloat, where
@@ -133,7 +133,7 @@ def _as_rate(name: str, value: Any) -> jax.Array:
     """Check a value that is known, pass a traced one."""
     number = as_scalar(name, value)
     if not isinstance(number, jax.core.Tracer) and not (jnp.isfinite(number) and number >= 0):
-        raise ArgumentError(f"{name} must be a finite number >= 0, got {value!r}.")
+        raise ArgumentError(f"{name} must be a finite number >= 0, got {shown(value)}.")
     return number
 
 

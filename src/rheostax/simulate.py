@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rheostax._check import shown
 from rheostax._control_state import monitored, require_known
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, lower
 from rheostax.errors import ArgumentError
@@ -43,7 +44,7 @@ def simulate(learning_rate: RateLike, steps: int, observations: Mapping[str, Any
     """
     rate = as_learning_rate(learning_rate)
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ArgumentError(f"simulate: steps must be a whole number >= 1, got {steps!r}.")
+        raise ArgumentError(f"simulate: steps must be a whole number >= 1, got {shown(steps)}.")
     known, observations = monitored(rate), {} if observations is None else observations
     if not isinstance(observations, Mapping):
         raise ArgumentError(f"simulate: observations must map a metric's name to its values, got {type(observations).__name__}.")

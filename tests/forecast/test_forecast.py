@@ -183,7 +183,7 @@ def test_a_bad_curve_is_named(changes, said):
         (lambda: forecast.fit(forecast.Curve(**(good() | {"loss": np.ones(20)}))), "the loss is the same everywhere"),
         (
             lambda: forecast.fit(forecast.Curve(**(good() | {"loss": np.linspace(3.0, -1.5, 20)}))),
-            "the losses must be >= 0, since the law's floor is, got -1.5. Add one constant",
+            "the losses must be >= 0, since the law's floor is, got -1.5. Add to the losses of all runs",
         ),
         (lambda: forecast.fit(forecast.Curve(**(good() | {"learning_rate": np.zeros(20)}))), "the learning rate is 0 everywhere"),
     ],

@@ -333,25 +333,20 @@ class AnnealRule(anneal.Anneal):
 
 
 class Annealed(Heard):
-    KNOWS = ("chosen", "block", "values")
+    KNOWS = ("chosen", "began", "block", "values")
 
     def __init__(self, monitor, total, warmup, **numbers):
         super().__init__(monitor, **numbers)
-        self.rule, self.began = AnnealRule(total, warmup, **numbers), False
+        self.rule = AnnealRule(total, warmup, **numbers)
 
     def build(self):
         own = {"monitor": self.monitor, "warmup_steps": self.rule.warmup}
         return rx.AnnealWhenWorthIt(self.rule.total, **own, **self.numbers)
 
     def hear(self, count, value):
-        if not self.began:
-            self.rule(count, value)
-            self.began = count >= self.rule.planned
-            self.decisions += self.began
-
-    def take(self, other):
-        super().take(other)
-        self.began = other.began
+        began = self.rule.began
+        self.rule(count, value)
+        self.decisions += self.rule.began and not began
 
     def value(self, count):
         planned, total = self.rule.planned, self.rule.total

@@ -14,7 +14,7 @@ class Anneal:
     def __init__(self, total, warmup=0, gain=0.0, timescale=1_000.0, power=0.5, doubt=0.2, confidence=1.64):
         self.total, self.warmup, self.gain, self.timescale, self.power = total, warmup, gain, timescale, power
         self.doubt, self.confidence = doubt, confidence
-        self.chosen, self.block = None, -1
+        self.chosen, self.began, self.block = None, False, -1
         self.values = {}
 
     @property
@@ -23,10 +23,12 @@ class Anneal:
 
     def __call__(self, count, value):
         block = self.block_of(count)
-        if block > self.block and count < self.planned and self.gain > 0:
+        if block > self.block and not self.began and count < self.planned and self.gain > 0:
             self.chosen = self.plan(count)
+        if not self.began and count >= self.planned:
+            self.chosen, self.began = self.planned, True
         self.block = max(block, self.block)
-        if block >= 0 and count < self.planned:
+        if block >= 0 and not self.began:
             self.values.setdefault(block, []).append((count, value))
         return self.planned
 

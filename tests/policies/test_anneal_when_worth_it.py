@@ -37,6 +37,13 @@ def plans(policy, values):
     return jax.lax.scan(step, policy.init(), (jnp.arange(len(values)), values))[::-1]
 
 
+def plans_from(policy, state, values):
+    """Return the state after more observations, from count 700 on."""
+    for k, value in enumerate(values[:: len(values) // 4]):
+        state = policy.observe(state, jnp.int32(700 + 75 * k), {"value": jnp.float32(value)})
+    return state
+
+
 @pytest.mark.parametrize("settings", [LAW, LAW | {"warmup": 40, "confidence": 0.5, "doubt": 0.05}], ids=["usual", "bold"])
 def test_it_plans_what_the_rule_says_in_float64(settings):
     arguments = {"warmup_steps" if name == "warmup" else name: value for name, value in settings.items()}
@@ -96,6 +103,12 @@ def test_half_of_another_budget():
         0.5,
     ]
     assert "at count 1,000, half the budget" in long.status(state.own)
+    begun = plans(short, values[:700])[1]
+    assert [float(rate.evaluate(begun, jnp.int32(700)).high) for rate in (short, long)] == pytest.approx([0.6, 1_300 / 1_500])
+    assert "began at count 500" in long.status(begun.own)
+    told = rx.AnnealWhenWorthIt(2 * TOTAL, **LAW)  # what a decay gains is known now: it has begun all the same
+    later = plans_from(told, begun, values[700:])
+    assert int(later.own.planned) == 500
     chosen = plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), values)[1]
     begin = int(chosen.own.planned)
     assert 0 < begin < TOTAL // 2

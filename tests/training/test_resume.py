@@ -183,6 +183,8 @@ def test_a_wrong_argument_leaves_no_folder(tmp_path):
 def test_another_task_doesnt_go_on_in_the_folder(run):
     with pytest.raises(RunError, match="is a run with task 'diabetes', this one has 'other'"):
         fit(task_with(name="other"), resume=run)
+    with pytest.raises(RunError, match=r"is a run with goal \['val_r2', 'max'\], this one has \['val_loss', 'min'\]"):
+        fit(task_with(goal=("val_loss", "min")), resume=run)
     with pytest.raises(RunError, match=r"config\.json can't be read"):
         fit(task_with(), resume=run.parent)
     assert (run / SUMMARY).exists()
@@ -194,13 +196,13 @@ def test_records_that_were_changed_are_told(run):
         fit(task_with(), resume=run)
 
 
-@pytest.mark.parametrize("change", [{"streams": {"../../etc/passwd": 0, JOURNAL: 0}}, {"done": "2"}, {"best": None}])
+@pytest.mark.parametrize("change", [{"streams": {"../../etc/passwd": 0, JOURNAL: 0}}, {"done": "2"}, {"done": 10**6}, {"best": None}])
 def test_a_hostile_position_is_refused(run, change):
     file = run / "checkpoints" / "12" / "rheostax" / "metadata"
     header = json.loads(file.read_text())
     header["data"]["json"] |= change
     file.write_text(json.dumps(header))
-    with pytest.raises(StateError, match="doesn't tell where the run was"):
+    with pytest.raises(StateError, match=r"doesn't tell where the run was|tells of 1,000,000 updates of an epoch that has"):
         fit(task_with(), resume=run)
 
 

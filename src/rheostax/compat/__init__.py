@@ -4,8 +4,14 @@
 is an ordinary expression: it can be multiplied, bounded, controlled, simulated. A module is imported when it is used.
 """
 
+from typing import TYPE_CHECKING
+
 from rheostax._later import later
+
+if TYPE_CHECKING:
+    from rheostax.compat import keras, optax, timm, torch, transformers
 
 __all__ = ["keras", "optax", "timm", "torch", "transformers"]
 
-__getattr__, __dir__ = later(__name__, {name: f"{__name__}.{name}" for name in __all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = later(__name__, {name: f"{__name__}.{name}" for name in __all__})

@@ -67,7 +67,7 @@ def name_of(rate: LearningRate) -> str | None:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"rheostax.{name}")  # when a word of it is read: a training names its classes itself
+    return importlib.import_module(f"rheostax.{name}")  # imported when a word of it is read, which most trainings never do
 
 
 def maker(name: str) -> Callable[..., Any]:

@@ -37,7 +37,7 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
 
     Args:
         curves: The runs, as `rx.forecast.read_curve` reads them, or anything with the arrays `step`, `learning_rate` and `loss`.
-            Points inside the warm-up are left out; of more than 1,000 points of a run, neighbours are averaged.
+            Losses are >= 0. Points inside the warm-up are left out; of more than 1,000 points of a run, neighbours are averaged.
         law: "fading_multi_power", "multi_power", "functional", "annealing" or "minimal_decay", or a `Law`.
         warmup_steps: Updates of the warm-up, the same in all runs, >= 0; its rates count as progress.
 
@@ -72,11 +72,6 @@ def fit(curves: Curve | Iterable[Any], *, law: str | Law = "fading_multi_power",
     loss = np.concatenate([losses for _, losses in points])
     if np.ptp(loss) == 0:
         raise ArgumentError("forecast: the loss is the same everywhere, so nothing can be concluded from it.")
-    if loss.min() < 0:
-        raise ArgumentError(
-            f"forecast: the losses must be >= 0, since the law's floor is, got {loss.min():g}. "
-            "Add one constant to all losses, and take it off the predictions."
-        )
     problem = _Problem(family, paths, loss, any(path.fall.size for path in paths))
     parameters, coefficients = problem.solve()
     residuals = problem.design(parameters) @ coefficients - loss
@@ -115,6 +110,11 @@ def _after_warmup(one: Curve, warmup_steps: int) -> Curve:
         raise ArgumentError(
             f"forecast: {one.name}: at least {FEWEST} points after warmup_steps={warmup_steps:,} are needed, got {keep.sum()}. "
             "Log the loss more often, or for longer."
+        )
+    if (least := float(one.loss[keep].min())) < 0:
+        raise ArgumentError(
+            f"forecast: {one.name}: the losses must be >= 0, since the law's floor is, got {least:g}. Add to the losses of all runs the "
+            "smallest constant that makes them so, and take it off the predictions; bands are relative to the loss, and grow with it."
         )
     return dataclasses.replace(one, step=one.step[keep], learning_rate=one.learning_rate[keep], loss=one.loss[keep])
 

@@ -58,7 +58,7 @@ def shard_batch(batch: Any, mesh: Mesh, *, axis: int = 0, whole: bool = False) -
 
     def shard(own: Any) -> jax.Array:
         array = np.asarray(own)
-        if array.ndim <= axis:
+        if not 0 <= axis < array.ndim:
             raise ArgumentError(
                 f"shard_batch: every array must have an axis {axis} that counts the examples, got shape {array.shape}. "
                 "Leave out what isn't an example."

@@ -32,7 +32,7 @@ STARTS = np.linspace(0.0, 0.98, 50).astype(np.float32)  # parts of what is left 
 class AnnealState(NamedTuple):
     """State of `AnnealWhenWorthIt`."""
 
-    planned: jax.Array  # int32 []: the count at which the decay begins; -1 for half the budget, whatever that is by then
+    planned: jax.Array  # int32 []: the count at which the decay begins or began; -1 for half the budget, whatever that is by then
     began: jax.Array  # int32 []: 1 once a value has come at or after it
     at: jax.Array  # int32 []: the count of the last value
     block: jax.Array  # int32 []: which block it lies in; -1 before the first
@@ -108,9 +108,14 @@ class AnnealWhenWorthIt(Policy):
 
     def react(self, own: AnnealState, value: jax.Array) -> AnnealState:
         block = self._block(own.at)
-        looks = (block > own.block) & (own.at < self._begin(own)) & (jnp.float32(self.gain) > 0)
+        looks = (block > own.block) & (own.began == 0) & (own.at < self._begin(own)) & (jnp.float32(self.gain) > 0)
         own = jax.lax.cond(looks, self._plan, lambda same: same, own)
-        own = own._replace(began=jnp.where(own.at >= self._begin(own), 1, own.began), block=jnp.maximum(block, own.block))
+        begins = (own.began == 0) & (own.at >= self._begin(own))
+        own = own._replace(
+            planned=jnp.where(begins, self._begin(own), own.planned),  # whatever half the budget will be
+            began=jnp.where(begins, 1, own.began),
+            block=jnp.maximum(block, own.block),
+        )
         here = (jnp.arange(BLOCKS) == block) & (own.began == 0)
         number = own.number + here.astype(jnp.int32)
         part = jnp.where(here, 1.0 / jnp.maximum(number, 1).astype(jnp.float32), 0.0)
@@ -193,9 +198,10 @@ class AnnealWhenWorthIt(Policy):
         return f"began the decay at count {int(self._begin(after)):,}: {self._why(after)}"
 
     def _why(self, own: AnnealState) -> str:
+        half = int(self._begin(own)) == int(self.total_steps) // 2
         if not float(self.gain) > 0:
-            return "half the budget, since it isn't known what a decay gains"
-        if int(own.planned) < 0:
+            return f"{'half the budget' if half else 'as it was'}, since it isn't known what a decay gains"
+        if half:
             return "half the budget, on which no other start is predicted to gain more than the error of that"
         gain, error = self._gains(own, jnp.atleast_1d(own.planned), jnp.int32(self.total_steps) // 2)
         return f"which is predicted to gain {float(gain[0]):.2g} +- {float(error[0]):.2g} on half the budget"

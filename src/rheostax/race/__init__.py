@@ -12,4 +12,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Race", "Rung", "Standing", "peaks", "race", "race_task", "rungs"]
 
-__getattr__, __dir__ = later(__name__, dict.fromkeys(("peaks", "race_task"), "rheostax.race._task"))  # that imports the training
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = later(__name__, dict.fromkeys(("peaks", "race_task"), "rheostax.race._task"))  # that imports the training

@@ -16,11 +16,11 @@ from rheostax._words import plain
 from rheostax.errors import ArgumentError, TaskError
 from rheostax.race._result import Race
 from rheostax.race._run import race
+from rheostax.training import Task
 from rheostax.training.data import Data
 from rheostax.training.protocol import first_batch
 from rheostax.training.start import load_data, start
 from rheostax.training.steps import make_evaluate, make_train_step
-from rheostax.training.task import Task
 from rheostax.units import resolve
 
 __all__ = ["peaks", "race_task"]

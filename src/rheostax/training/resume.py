@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rheostax._check import is_whole
+from rheostax._check import INT32_MAX, is_whole
 from rheostax.checkpoint import Checkpoints, Restored
 from rheostax.errors import RunError, StateError, TaskError
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
@@ -106,6 +106,9 @@ class RunCheckpoints:
         if counts:
             restored = self.checkpoints.restore(model=run.model, optimizer=run.optimizer, keep=keep)
             position = checked(restored.data, run.plan.task.goal[0])
+            size = run.plan.updates_per_epoch
+            if position["done"] > size:
+                raise StateError(f"The checkpoint tells of {position['done']:,} updates of an epoch that has {size:,}: it is damaged.")
             run.count = self._last = restored.count
             begun = position["epochs"] + (position["done"] > 0)
             if run.plan.epochs < begun:
@@ -120,11 +123,7 @@ class RunCheckpoints:
 
 
 def checked(position: Any, goal: str) -> dict[str, Any]:
-    """Return what a checkpoint tells of where a run was.
-
-    Args:
-        position: What was saved, and may be damaged.
-        goal: The metric that the best epoch is told by.
+    """Return what a checkpoint tells of where a run was, which may be damaged; the goal is the metric that the best epoch is told by.
 
     Raises:
         StateError: If it isn't what `RunCheckpoints.save` saves.
@@ -150,7 +149,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or (is_whole(value, -INT32_MAX) and int(value) <= INT32_MAX)
 
 
 def _are_numbers(value: Any) -> bool:
@@ -158,8 +157,8 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _require_same_run(folder: RunDirectory, plan: Plan) -> None:
-    """Refuse to go on with another task or other batches."""
+    """Refuse to go on with another task, other batches, or another goal."""
     config = folder.read(CONFIG)
-    for name, value in (("task", plan.task.name), ("updates_per_epoch", plan.updates_per_epoch)):
+    for name, value in (("task", plan.task.name), ("updates_per_epoch", plan.updates_per_epoch), ("goal", list(plan.task.goal))):
         if config.get(name) != value:
             raise RunError(f"{folder.path} is a run with {name} {config.get(name)!r}, this one has {value!r}; it can't go on there.")
