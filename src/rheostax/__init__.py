@@ -180,7 +180,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and knows what isn't there
-    # Most trainings use none of these, and they are half of what takes long to import.
+    # Most trainings use none of these.
     __getattr__, __dir__ = later(
         __name__,
         {

@@ -15,7 +15,7 @@ def later(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any],
 
     Args:
         package: The package's name, its `__name__`.
-        names: The module that each name is in; a name that is the module's own last part is the module itself.
+        names: The module that each name is in, or is.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807

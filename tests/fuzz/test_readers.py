@@ -300,9 +300,9 @@ def test_where_a_training_was(data):
     if found is None:
         return
     assert math.isfinite(time.perf_counter() - found["seconds"])
-    assert say(found["learning_rate"]) if not isinstance(found["learning_rate"], dict) else all(map(say, found["learning_rate"].values()))
-    assert {type(value) for value in (*found["best"].values(), *found["metrics"].values())} <= {int, float}
-    assert len(range(found["done"])) + found["epochs"] >= 0
+    assert say(found["learning_rate"])
+    min([0.5, *found["best"].values(), *found["metrics"].values()])  # as a validation compares them
+    "".join(found["warnings"])
     with tempfile.TemporaryDirectory() as folder:
         refused(RunDirectory.create(Path(folder, "run")).cut, found["streams"])
 

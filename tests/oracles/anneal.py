@@ -23,9 +23,9 @@ class Anneal:
 
     def __call__(self, count, value):
         block = self.block_of(count)
-        if block > self.block and not self.began and count < self.planned and self.gain > 0:
+        if block > self.block and count < self.planned and self.gain > 0:
             self.chosen = self.plan(count)
-        if not self.began and count >= self.planned:
+        if count >= self.planned:
             self.chosen, self.began = self.planned, True
         self.block = max(block, self.block)
         if block >= 0 and not self.began:

@@ -95,6 +95,8 @@ def test_a_batch_that_does_not_divide_is_refused(mesh):
 def test_a_leaf_without_examples_is_refused(mesh):
     with pytest.raises(rx.ArgumentError, match=r"every array must have an axis 0 that counts the examples, got shape \(\)"):
         shard_batch({"x": np.ones((16, 3)), "scale": 2.0}, mesh)
+    with pytest.raises(rx.ArgumentError, match=r"axis -1"):
+        shard_batch({"x": np.ones((3, 16))}, mesh, axis=-1)
 
 
 def test_a_stack_of_batches(mesh):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import rheostax.compat
 import rheostax.policies
 import rheostax.schedules
 from rheostax._check import did_you_mean
@@ -66,8 +67,8 @@ def name_of(rate: LearningRate) -> str | None:
     return name if known and class_named(name) is type(rate) else None
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"rheostax.{name}")  # imported when a word of it is read, which most trainings never do
+def _recipes() -> Mapping[str, Any]:
+    return importlib.import_module("rheostax.recipes").RECIPES  # not before a word may be one: they are many expressions
 
 
 def maker(name: str) -> Callable[..., Any]:
@@ -80,14 +81,14 @@ def maker(name: str) -> Callable[..., Any]:
     if parts == ["Duration"]:
         return Duration
     if parts[0] == "recipes" and len(parts) == 2:
-        recipes = _module("recipes").RECIPES
+        recipes = _recipes()
         if parts[1] in recipes:
             return recipes[parts[1]].function
         raise UnknownWordError(
             f"There is no recipe {parts[1]!r}; `rheostax recipes` lists them. {did_you_mean(parts[1], recipes)}".rstrip()
         )
-    if parts[0] == "compat" and len(parts) == 3 and parts[1] in _module("compat").__all__:
-        module = _module(f"compat.{parts[1]}")
+    if parts[0] == "compat" and len(parts) == 3 and parts[1] in rheostax.compat.__all__:
+        module = importlib.import_module(f"rheostax.compat.{parts[1]}")
         known = [one for one in module.__all__ if one not in NOT_MADE_OF_TEXT]
         if parts[2] in known:
             return getattr(module, parts[2])
@@ -96,16 +97,16 @@ def maker(name: str) -> Callable[..., Any]:
         if parts[0] not in classes() and parts[0] not in PEERS:
             raise UnknownWordError(f"{name!r} is not a schedule or policy. {_nearest(parts[0])}".rstrip())
         return class_named(parts[0])
-    if parts[0] == "optax" and len(parts) == 2 and parts[1] in _module("compat.optax").__all__:
+    if parts[0] == "optax" and len(parts) == 2 and parts[1] in importlib.import_module("rheostax.compat.optax").__all__:
         raise UnknownWordError(f"{name!r} is a function of another library; rheostax's own of that name is compat.{name}.")
-    modules = ", ".join(f"compat.{one}" for one in _module("compat").__all__)
+    modules = ", ".join(f"compat.{one}" for one in rheostax.compat.__all__)
     raise UnknownWordError(f"There is no {name!r}. Names with dots begin with rx, recipes, or one of {modules}.")
 
 
 def _nearest(word: str) -> str:
     if word in ("Foreign", "Cumulative"):
         return "It stands for a function, which can't be written; use a schedule of rheostax."
-    recipes = _module("recipes").RECIPES
+    recipes = _recipes()
     if word in recipes:
         return f"The recipe is recipes.{word}()."
     return did_you_mean(word, classes()) or did_you_mean(word, [*PEERS, *(f"recipes.{name}" for name in recipes)])

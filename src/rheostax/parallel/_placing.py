@@ -38,7 +38,7 @@ def shard_batch(batch: Any, mesh: Mesh, *, axis: int = 0, whole: bool = False) -
     Args:
         batch: A pytree of arrays: this process's examples, as many on each process.
         mesh: As `data_mesh` returns it.
-        axis: Which axis of the arrays counts the examples: 1 for a stack of batches.
+        axis: Which axis of the arrays counts the examples, >= 0: 1 for a stack of batches.
         whole: Whether every process has the whole batch, of which each takes its part.
 
     Returns:

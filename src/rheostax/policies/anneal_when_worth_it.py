@@ -56,6 +56,8 @@ class AnnealWhenWorthIt(Policy):
     whenever a block is full, from an eighth of the budget until it begins. Without a `gain` nothing can be told of
     a decay, and half the budget it is.
 
+    Of a run that is resumed with other `total_steps` before the decay has begun, half the budget is half of the new one.
+
     Multiply it with a rate that is constant after its warm-up. The numbers of the last term come from runs of which one has a rate that
     fell: `rx.forecast.decay_of(outlook)` gives them. State: 3 vectors of 32 numbers, 4 scalars.
 
@@ -108,12 +110,13 @@ class AnnealWhenWorthIt(Policy):
 
     def react(self, own: AnnealState, value: jax.Array) -> AnnealState:
         block = self._block(own.at)
-        looks = (block > own.block) & (own.began == 0) & (own.at < self._begin(own)) & (jnp.float32(self.gain) > 0)
+        looks = (block > own.block) & (own.at < self._begin(own)) & (jnp.float32(self.gain) > 0)
         own = jax.lax.cond(looks, self._plan, lambda same: same, own)
-        begins = (own.began == 0) & (own.at >= self._begin(own))
+        begin = self._begin(own)
+        begun = own.at >= begin
         own = own._replace(
-            planned=jnp.where(begins, self._begin(own), own.planned),  # whatever half the budget will be
-            began=jnp.where(begins, 1, own.began),
+            planned=jnp.where(begun, begin, own.planned),  # from now on it is that, whatever half the budget will be
+            began=jnp.where(begun, 1, own.began),
             block=jnp.maximum(block, own.block),
         )
         here = (jnp.arange(BLOCKS) == block) & (own.began == 0)

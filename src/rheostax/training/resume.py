@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rheostax._check import INT32_MAX, is_whole
+from rheostax._check import is_whole
 from rheostax.checkpoint import Checkpoints, Restored
 from rheostax.errors import RunError, StateError, TaskError
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY, RunDirectory
@@ -21,6 +21,7 @@ __all__ = ["RunCheckpoints", "checked", "planned"]
 FOLDER = "checkpoints"
 SECONDS = 60.0  # between checkpoints, where nothing else is said
 STREAMS = (METRICS, JOURNAL)
+LARGEST = 2**63  # above what a file's length or a whole metric can be
 POSITION = ("epochs", "done", "diverged", "learning_rate", "metrics", "best", "warnings")
 
 
@@ -145,11 +146,11 @@ def checked(position: Any, goal: str) -> dict[str, Any]:
 
 
 def _is_count(value: Any) -> bool:
-    return is_whole(value, 0) and int(value) < 2**63  # the length of a file is one, too
+    return is_whole(value, 0) and int(value) < LARGEST
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (is_whole(value, -INT32_MAX) and int(value) <= INT32_MAX)
+    return isinstance(value, float) or (is_whole(value, -LARGEST) and int(value) < LARGEST)
 
 
 def _are_numbers(value: Any) -> bool:
