@@ -20,7 +20,7 @@ help:
 	@echo "make false-cuts  how often plateau rules cut while the loss still falls, and how long they wait (a quarter of an hour)"
 	@echo "make bench   time and memory beside plain flax and optax"
 	@echo "make bench-policies  rules for the rate, tuned alike and compared on eight small tasks (an hour and a half)"
-	@echo "make drills  kill a training 50 times, lose processes of others, and compare with runs that nobody disturbed (half an hour)"
+	@echo "make drills  kill a training 50 times, lose processes of others, restore every schedule and policy, and compare with runs that nobody disturbed (an hour)"
 	@echo "make fuzz    random sequences of everything that can happen to a rate, beside a float64 model; SEQUENCES=100 per structure"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, warnings as errors, into docs/_build/html"
@@ -79,6 +79,7 @@ exactness: $(READY)
 drills: $(READY)
 	$(BIN)/python -m benchmarks.drills.kill $(ARGS)
 	$(BIN)/python -m benchmarks.drills.process_loss
+	$(BIN)/python -m benchmarks.drills.resume
 
 SEQUENCES ?= 100
 

@@ -1,11 +1,13 @@
-"""What several test files share: distances in float32 ulp, exact comparison of trees, and counting of traces."""
+"""What several test files share: distances in float32 ulp, exact comparison of trees and their bits, and counting of traces."""
 
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from rheostax._twofloat import TwoFloat
 
@@ -61,6 +63,16 @@ def assert_identical(got: Any, want: Any) -> None:
     for path, a, b in _pairs(got, want):
         assert (a.dtype, a.shape) == (b.dtype, b.shape), path
         assert a.tobytes() == b.tobytes(), f"{path}: {a} instead of {b}"
+
+
+def bits(tree: Any) -> dict[str, tuple[str, bytes]]:
+    """Return the dtype and bytes of every leaf of a tree or Flax state by its path, random keys included."""
+
+    def plain(leaf: Any) -> Any:
+        return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+    leaves = jax.tree_util.tree_flatten_with_path(nnx.as_pure(tree))[0]
+    return {jax.tree_util.keystr(path): (str(leaf.dtype), np.asarray(plain(leaf)).tobytes()) for path, leaf in leaves}
 
 
 def counting(function: Callable[..., Any]) -> Any:

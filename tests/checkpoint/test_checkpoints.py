@@ -17,6 +17,7 @@ import rheostax as rx
 from rheostax.errors import ArgumentError, RunError, StateError
 from rheostax.record import RunDirectory
 from rheostax.record.sinks import JsonLines
+from tests.support import bits
 
 X = jnp.linspace(-1.0, 1.0, 12).reshape(6, 2)
 RATE = rx.Warmup(3) * rx.Cosine(0.05, 40) * rx.ReduceOnPlateau(patience=1, factor=0.7, rtol=0.05)
@@ -50,14 +51,6 @@ def train_step(model, optimizer):
 def new(rate=RATE, dtype=jnp.float32, make=rx.Optimizer, **hyperparameters):
     model = Model(dtype)
     return model, make(model, rx.control(optax.adamw, rate, **hyperparameters), wrt=nnx.Param)
-
-
-def bits(tree):
-    def plain(leaf):
-        return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-
-    leaves = jax.tree_util.tree_flatten_with_path(nnx.as_pure(tree))[0]
-    return {jax.tree_util.keystr(path): (str(leaf.dtype), np.asarray(plain(leaf)).tobytes()) for path, leaf in leaves}
 
 
 def everything(*parts):

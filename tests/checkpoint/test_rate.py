@@ -15,7 +15,7 @@ import rheostax as rx
 from rheostax.checkpoint._carry import Carried, carry
 from rheostax.checkpoint._saved_rate import FORMAT, read_rate, settings_of, write_rate
 from rheostax.errors import StateError
-from tests.conformance.test_learning_rates import observations
+from tests.conformance.catalogue import observations
 
 HERE = Path(__file__).parent
 STEPS = 24

@@ -10,14 +10,17 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import optax
 
 import rheostax as rx
 import rheostax.policies
 import rheostax.schedules
+from rheostax._control_state import monitored
 from rheostax._rate import LearningRate
 
 HERE = "tests/conformance/catalogue.py"
+STEPS = 40  # of a run
 
 # One value per argument's name, none of them a default. Two classes that give a name two meanings can use VARIANTS.
 SAMPLES: dict[str, Any] = {
@@ -188,3 +191,15 @@ COMPOSED: dict[str, LearningRate] = {
 
 EXAMPLES = {**single_examples(), **COMPOSED}
 FURTHER = single_examples().keys() - {cls.__name__ for cls in CLASSES}  # every class has one example besides these
+
+
+def observations(rate: LearningRate, steps: int = STEPS) -> dict[str, np.ndarray]:
+    """Return per monitored metric a stream that improves now and then, is flat for a while, and has a NaN and an infinity."""
+    random = np.random.default_rng(3)
+    streams = {}
+    for name in monitored(rate):
+        values = random.integers(-3, 4, steps).astype(np.float32) / 2
+        values[steps // 4], values[steps // 2] = np.nan, np.inf
+        values[-steps // 4 :] = 0.5
+        streams[name] = values
+    return streams

@@ -18,16 +18,15 @@ import orbax.checkpoint as ocp
 import pytest
 
 import rheostax as rx
-from rheostax._control_state import monitored
 from rheostax._rate import Foreign, is_reactive, lower, walk
 from rheostax.checkpoint._carry import Carried
 from rheostax.checkpoint._carry import carry as carry_over
 from rheostax.checkpoint._saved_rate import FORMAT, read_rate, write_rate
 from rheostax.groups import group_names
-from tests.conformance.catalogue import CLASSES, EXAMPLES, FURTHER, sample_arguments
+from tests.conformance.catalogue import CLASSES, EXAMPLES, FURTHER, STEPS, observations, sample_arguments
 from tests.support import assert_identical, assert_within, counting
 
-STEPS, HALF, EAGER = 40, 20, 12
+HALF, EAGER = STEPS // 2, 12
 LAST = 2**31 - 1
 DEEP = 1e-30  # below it a change by hand, by which control multiplies the rate, has no room for its error terms
 PAST_THE_END = [STEPS, 1000, 2**24 + 1, 2**30, LAST - 1, LAST]
@@ -48,18 +47,6 @@ each_example = each(lambda rate: True)
 each_reactive = each(is_reactive)
 each_schedule = each(lambda rate: not is_reactive(rate) and group_names(rate) is None)  # what can be called with a count
 each_of_our_own = each(lambda rate: not has_foreign(rate))
-
-
-def observations(rate, steps=STEPS):
-    """Return per monitored metric a stream that improves now and then, is flat for a while, and has a NaN and an infinity."""
-    random = np.random.default_rng(3)
-    streams = {}
-    for name in monitored(rate):
-        values = random.integers(-3, 4, steps).astype(np.float32) / 2
-        values[steps // 4], values[steps // 2] = np.nan, np.inf
-        values[-steps // 4 :] = 0.5
-        streams[name] = values
-    return streams
 
 
 def at(streams, k):

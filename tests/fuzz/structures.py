@@ -7,22 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 import rheostax as rx
-from tests.fuzz.model import (
-    Advanced,
-    Annealed,
-    Bounded,
-    Greedy,
-    Grouped,
-    Guard,
-    Joined,
-    Middle,
-    Reduce,
-    Repeated,
-    Restarted,
-    Stopped,
-    Timed,
-    Times,
-)
+from tests.fuzz.parts import Bounded, Grouped, Joined, Repeated, Timed, Times
+from tests.fuzz.policies import Advanced, Annealed, Greedy, Guard, Held, Middle, Reduce, Restarted, Stopped
+from tests.fuzz.statistical import BLOCKS, AdvancedWhenFlat, ReducedWhenFlat, StoppedWhenFlat
 from tests.oracles import schedules as formula
 
 ALL = ("set", "pin", "scale", "reset")
@@ -170,6 +157,35 @@ def annealed(draw):
     )
 
 
+def held(draw):
+    own = {"init_value": draw(rates), "factor": draw(st.sampled_from([0.0, 0.5]) | st.floats(0.3, 0.95))}
+    own |= {"min_value": draw(st.sampled_from([0.0, 1e-3, 0.1])), "min_change": draw(st.sampled_from([0.0, 1e-3, 0.05]))}
+    return Times(warmup(draw), Held("value", **own, **watch(draw, "max")))
+
+
+def watch_for_flatness(draw, mode):
+    return {
+        "mode": mode,
+        "window": draw(st.sampled_from([BLOCKS, 20, 2 * BLOCKS, 4 * BLOCKS - 1])),
+        "rtol": draw(st.sampled_from([0.0, 2**-13, 2**-3])),
+        "atol": draw(st.sampled_from([1 / 16, 0.5, 4.0])),
+        "alpha": draw(st.sampled_from([0.01, 0.3])),
+        "blocks": BLOCKS,
+    }
+
+
+def flat(draw):
+    own = {"factor": draw(st.floats(0.3, 0.95)), "min_scale": draw(st.sampled_from([0.0, 0.3]))}
+    reduced = ReducedWhenFlat("value", **own, **watch_for_flatness(draw, "min"))
+    return Times(linear(draw), reduced, StoppedWhenFlat("val_loss", **watch_for_flatness(draw, "max")))
+
+
+def advanced_when_flat(draw):
+    latest = [draw(st.integers(1, 400)), draw(st.integers(401, 3000))]
+    parts = [constant(draw), cosine(draw), Times(linear(draw), reduce(draw))]
+    return Times(warmup(draw), AdvancedWhenFlat(parts, "value", latest, **watch_for_flatness(draw, "min")))
+
+
 STRUCTURES = {
     "product": Structure(lambda draw: Times(warmup(draw), cosine(draw), reduce(draw)), hands=ALL, extended=1),
     "two metrics": Structure(of_two_metrics, metrics=("value", "val_loss"), by_update=False, hands=("set", "reset")),
@@ -182,5 +198,8 @@ STRUCTURES = {
     "stop": Structure(stopping, metrics=("value", "val_loss"), by_update=False),
     "restart": Structure(restarted, hands=("scale", "reset")),
     "advance": Structure(advanced, by_update=False),
+    "held": Structure(held),
+    "flat": Structure(flat, metrics=("value", "val_loss"), spiky=True, hands=("set", "scale")),
+    "advance when flat": Structure(advanced_when_flat, spiky=True),
     "anneal": Structure(annealed, spiky=True, hands=("set", "scale")),
 }

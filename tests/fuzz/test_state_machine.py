@@ -22,7 +22,9 @@ from rheostax.checkpoint._carry import Carried, carry
 from rheostax.checkpoint._saved_rate import FORMAT, read_rate, write_rate
 from rheostax.errors import ArgumentError, StateError
 from rheostax.policies._policy import policies
-from tests.fuzz.model import LAST, Ambiguous, Controlled, Extended, Heard, Times
+from tests.fuzz.model import Controlled
+from tests.fuzz.parts import LAST, Ambiguous, Extended, Times
+from tests.fuzz.policies import Heard
 from tests.fuzz.structures import STRUCTURES
 
 SEQUENCES = int(os.environ.get("RHEOSTAX_FUZZ", "0"))

@@ -79,10 +79,17 @@ class StatisticalPlateau:
             n = level.differences[pairing]
             stake = self.parts / ((n + self.parts) * (n + self.parts + 1))
             for what, number_ in (("no fall", margin + rise), ("no rise", margin - rise), ("rise", rise)):
-                toss = (number_ > 0) - (number_ < 0)
+                toss = self.sign_of(number_, abs(before))
                 bets = level.wealth[pairing, what]
                 level.wealth[pairing, what] = [(w + stake) * (1 + bet * toss) ** power for w, bet in zip(bets, BETS, strict=True)]
             level.differences[pairing] += 1
+
+    def sign_of(self, number, size):
+        """Return the sign of a difference of values of about this size."""
+        return (number > 0) - (number < 0)
+
+    def reached(self, evidence, needed):
+        return evidence >= needed
 
     def evidence(self, *what):
         found = []
@@ -92,9 +99,9 @@ class StatisticalPlateau:
         return max(found)
 
     def decide(self):
-        flat = self.evidence("no fall", "no rise") >= self.begun * (self.begun + 1) / self.alpha
+        flat = self.reached(self.evidence("no fall", "no rise"), self.begun * (self.begun + 1) / self.alpha)
         if flat:
             self.cuts.append(self.heard - 1)
-        if flat or self.evidence("rise") >= RISE:
+        if flat or self.reached(self.evidence("rise"), RISE):
             self.begun += 1
             self.begin()
