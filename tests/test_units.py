@@ -51,6 +51,7 @@ def test_a_duration_is_written_as_it_is_read(value, unit):
     (float("inf"), "ep", "got inf"),
     ("3", "ep", "got '3'"),
     (None, "ep", "got None"),
+    (10**400, "ep", r"got 10+\.\.\. \(401 characters\)"),
 ])  # fmt: skip
 def test_wrong_durations_are_refused(value, unit, says):
     with pytest.raises(rx.ArgumentError, match=says):
@@ -126,6 +127,7 @@ def test_the_whole_tree_is_resolved_and_the_rest_of_it_kept():
     ({"batch_size": {0: 32, 7: 64, 5: 32}}, "0 first and increasing"),
     ({"batch_size": {}}, "0 first and increasing; got {}"),
     ({"tokens_per_sample": "128"}, "tokens_per_sample must be a whole number >= 1, got '128'"),
+    ({"total_steps": 10**400}, "total_steps must be a whole number >= 1, got 1000"),
 ])  # fmt: skip
 def test_a_size_that_is_none_is_refused(given, says):
     with pytest.raises(rx.ArgumentError, match=says):
@@ -236,10 +238,17 @@ def test_a_stretched_rate_takes_the_same_values_later():
     np.testing.assert_allclose(rx.simulate(rx.stretch(rate, 3), 400)[::3], rx.simulate(rate, 134), rtol=1e-6)
 
 
-@pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf"), "2", None, True])
+@pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf"), "2", None, True, 10**400])
 def test_a_factor_that_is_none_is_refused(factor):
     with pytest.raises(rx.ArgumentError, match="stretch: factor must be a finite number > 0"):
         rx.stretch(rx.Warmup(10), factor)
+
+
+def test_what_no_number_counts_is_refused():
+    with pytest.raises(rx.ArgumentError, match="Cosine: decay_steps is '1e308ep', which comes to more updates than can be counted"):
+        rx.resolve(rx.Cosine(0.1, "1e308ep"), steps_per_epoch=100)
+    with pytest.raises(rx.ArgumentError, match=r"Cosine: decay_steps is 100, and 1e\+308 times that comes to more updates"):
+        rx.stretch(rx.Cosine(0.1, 100), 1e308)
 
 
 def test_what_cannot_be_stretched_says_so():

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rheostax._duration import Duration, as_duration
+from rheostax._words import shown
 from rheostax.errors import ArgumentError, RheostaxError
 
 __all__ = [
@@ -41,21 +42,11 @@ __all__ = [
 ]
 
 INT32_MAX = 2**31 - 1
-SHOWN = 200  # characters of a value in an error
 TAKEN = ("updates", "state", "params", "model", "grads")  # by `update` of an optax transformation or an `nnx.Optimizer`
 
 
 def _set(node: Any, field: str, value: Any) -> None:
     object.__setattr__(node, field, value)  # the dataclasses are frozen
-
-
-def shown(value: Any) -> str:
-    """Return a value as an error quotes it: thousands of numbers, or of digits, would hide the rule."""
-    try:
-        text = str(value) if isinstance(value, jax.Array | np.ndarray) else repr(value)
-    except ValueError:  # Python writes no more than 4,300 digits
-        return "a value with too many digits to show"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
 
 
 def _fail(node: Any, field: str, rule: str, value: Any, advice: str = "") -> ArgumentError:

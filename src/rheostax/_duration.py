@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from rheostax._words import shown
 from rheostax.errors import ArgumentError
 
 __all__ = ["UNITS", "Duration", "Steps", "as_duration", "parse"]
@@ -53,10 +54,10 @@ class Duration:
             raise ArgumentError(f"Duration: unit must be one of {', '.join(map(repr, UNITS))}, got {self.unit!r}.")
         try:
             good = not isinstance(self.value, bool | str) and math.isfinite(self.value) and self.value >= 0
-        except TypeError:
+        except (TypeError, OverflowError):
             good = False
         if not good:
-            raise ArgumentError(f"Duration: value must be a finite number >= 0, got {self.value!r}.")
+            raise ArgumentError(f"Duration: value must be a finite number >= 0, got {shown(self.value)}.")
 
     def __mul__(self, factor: float) -> Duration:
         return Duration(self.value * factor, self.unit)

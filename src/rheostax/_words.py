@@ -1,12 +1,15 @@
-"""How numbers are said in messages and files."""
+"""How numbers and other values are said in messages and files."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
-__all__ = ["counted", "plain", "say"]
+__all__ = ["counted", "plain", "say", "shown"]
+
+SHOWN = 200  # characters of a value in an error
 
 
 def plain(values: Any) -> Any:
@@ -25,3 +28,12 @@ def say(value: Any, digits: int = 4) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {say(one, digits)}" for name, one in value.items()) + "}"
     return "[" + ", ".join(say(one, digits) for one in value) + "]" if isinstance(value, list) else f"{value:.{digits}g}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error quotes it: thousands of numbers, or of digits, would hide the rule."""
+    try:
+        text = str(value) if isinstance(value, jax.Array | np.ndarray) else repr(value)
+    except ValueError:  # Python writes no more than 4,300 digits
+        return "a value with too many digits to show"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"

@@ -9,10 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rheostax._check import as_scalar, shown
+from rheostax._check import as_scalar
 from rheostax._control_state import ControlState, Manual
 from rheostax._counter import increment
 from rheostax._twofloat import TwoFloat, where
+from rheostax._words import shown
 from rheostax.errors import ArgumentError
 from rheostax.groups import groups_of
 from rheostax.state import apply, controls, opt_state, rates_by_group, require_group, run

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rheostax._check import shown
 from rheostax._control_state import monitored, require_known
 from rheostax._rate import LearningRate, RateLike, as_learning_rate, lower
+from rheostax._words import shown
 from rheostax.errors import ArgumentError
 
 __all__ = ["simulate"]

@@ -11,6 +11,7 @@ from typing import Any
 from rheostax._duration import UNITS, Duration
 from rheostax._node import counts_observations, durations
 from rheostax._rate import Foreign, LearningRate, RateLike, as_learning_rate
+from rheostax._words import shown
 from rheostax.errors import ArgumentError
 from rheostax.schedules.clock import Clock
 
@@ -42,13 +43,13 @@ class RunSize:
             value = getattr(self, name)
             whole = name != "steps_per_epoch"
             if value is not None and not (_is_number(value) and value > 0 and (not whole or value == int(value))):
-                raise ArgumentError(f"{name} must be {'a whole number >= 1' if whole else 'a number > 0'}, got {value!r}.")
+                raise ArgumentError(f"{name} must be {'a whole number >= 1' if whole else 'a number > 0'}, got {shown(value)}.")
         if self.batch_size is not None:
             sizes = self.batch_sizes
             good = all(_is_number(size) and size >= 1 and size == int(size) for size in sizes.values())
             if not good or list(sizes) != sorted(sizes) or next(iter(sizes), None) != 0:
                 rule = "a whole number >= 1, or a dict of them by the count at which each begins, 0 first and increasing"
-                raise ArgumentError(f"batch_size must be {rule}; got {self.batch_size!r}.")
+                raise ArgumentError(f"batch_size must be {rule}; got {shown(self.batch_size)}.")
 
     @property
     def batch_sizes(self) -> dict[int, int]:
@@ -75,11 +76,21 @@ class RunSize:
         exact = duration.value * float(size)  # type: ignore[arg-type]
         if 0 < exact < 0.5:
             raise ArgumentError(f"{where} is {duration!r}, which is less than half an update here ({exact:.2g}).")
-        return math.floor(exact + 0.5)
+        return _whole(exact, f"{where} is {duration!r}, which")
+
+
+def _whole(exact: float, what: str) -> int:
+    """Round to the nearest; `what` is said of a number that has none."""
+    if math.isinf(exact):
+        raise ArgumentError(f"{what} comes to more updates than can be counted.")
+    return math.floor(exact + 0.5)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float is near to
+        return False
 
 
 def resolve(
@@ -167,8 +178,7 @@ def stretch(learning_rate: RateLike, factor: float) -> LearningRate:
     Warmup(steps=150) * Cosine(init_value=0.0003, decay_steps=3000)
     """
     if not (_is_number(factor) and factor > 0):
-        raise ArgumentError(f"stretch: factor must be a finite number > 0, got {factor!r}.")
-
+        raise ArgumentError(f"stretch: factor must be a finite number > 0, got {shown(factor)}.")
     return _stretch(as_learning_rate(learning_rate), factor)
 
 
@@ -179,6 +189,8 @@ def _stretch(node: LearningRate, factor: float) -> LearningRate:
     def change(name: str, value: Any) -> Any:
         if counts_observations(node, name) or (isinstance(value, Duration) and value.unit == "run"):
             return value
-        return value * factor if isinstance(value, Duration) else math.floor(value * factor + 0.5)
+        if isinstance(value, Duration):
+            return value * factor
+        return _whole(value * float(factor), f"{type(node).__name__}: {name} is {value!r}, and {factor:g} times that")
 
     return node.rebuild(change, lambda child: _stretch(child, factor))
