@@ -12,7 +12,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,14 @@ from flax import nnx
 import rheostax as rx
 from benchmarks._report import print_table
 from rheostax._loop import make_loop
+from rheostax._words import counted
 from rheostax.tasks.language import make_task
 from rheostax.training.steps import make_evaluate
 
 RATES, FRACTIONS = (1e-3, 4e-3, 1.6e-2), (0.05, 0.1, 0.2)
 WARMUP, EVERY, ENDS, DECAY = 100, 100, (500, 1000, 2000, 4000), 5  # a decay takes a fifth of the updates
 TASK = make_task(width=32, layers=1, heads=4, context=32, batch_size=16)
-GRAPHDEF, FIRST = nnx.split(TASK.model(nnx.Rngs(0)))
+GRAPHDEF = nnx.graphdef(TASK.model(nnx.Rngs(0)))
 
 
 def control(rate: rx.LearningRate) -> optax.GradientTransformationExtraArgs:
@@ -62,16 +63,28 @@ def make_loss() -> Callable[[Any], float]:
     return lambda params: evaluate(params, batches)["val_loss"]
 
 
-def experiment() -> list[dict[str, Any]]:
-    """Train at every rate; return the losses at every count, by rate."""
+class Compiled(NamedTuple):
+    """What is compiled once for all seeds."""
+
+    train: Callable[[Any, Any], Any]
+    finish: Callable[[Any, Any], Any]
+    loss_of: Callable[[Any], float]
+
+
+def make() -> Compiled:
     one = rx.Warmup(WARMUP) * rx.Constant(RATES[0])
-    train, finish, loss_of = make_train(watched(one)), make_train(control(rx.Linear(RATES[0], 0.0, 1))), make_loss()
-    stream = itertools.chain.from_iterable(TASK.data().train(epoch, 0) for epoch in itertools.count())
+    return Compiled(make_train(watched(one)), make_train(control(rx.Linear(RATES[0], 0.0, 1))), make_loss())
+
+
+def experiment(compiled: Compiled, seed: int) -> list[dict[str, Any]]:
+    """Train at every rate, from the weights and on the text in the order of a seed; return the losses at every count, by rate."""
+    (train, finish, loss_of), first = compiled, nnx.state(TASK.model(nnx.Rngs(seed)))
+    stream = itertools.chain.from_iterable(TASK.data().train(epoch, seed) for epoch in itertools.count())
     text = np.stack(list(itertools.islice(stream, ENDS[-1])))
     begins = {end - end // DECAY: end for end in ENDS}
     found = []
     for rate in RATES:
-        state = (jax.tree.map(jnp.copy, FIRST), watched(rx.Warmup(WARMUP) * rx.Constant(rate)).init(FIRST))
+        state = (jax.tree.map(jnp.copy, first), watched(rx.Warmup(WARMUP) * rx.Constant(rate)).init(first))
         curve: dict[str, Any] = {"learning_rate": rate, "updates": [], "last": [], "annealed": {}} | {str(f): [] for f in FRACTIONS}
         for count in range(0, ENDS[-1], EVERY):
             state, _ = train(state, text[count : count + EVERY])
@@ -83,7 +96,7 @@ def experiment() -> list[dict[str, Any]]:
                 nest = nest.inner
             if done in begins:
                 end = begins[done]
-                branch = control(rx.Linear(rate, 0.0, end - done)).init(FIRST)._replace(inner=nest.inner)
+                branch = control(rx.Linear(rate, 0.0, end - done)).init(first)._replace(inner=nest.inner)
                 params, branch = jax.tree.map(jnp.copy, (state[0], branch))
                 (params, _), _ = finish((params, branch), text[done:end])
                 curve["annealed"][end] = loss_of(params)
@@ -101,7 +114,7 @@ def rows(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def agreement(found: list[dict[str, Any]], kind: str) -> dict[str, float]:
-    """Return the mean distance to the annealed loss, and in how many pairs of rates the better one is the same."""
+    """Return the mean distance to the annealed loss of one seed, and in how many pairs of rates the better one is the same."""
     losses = np.array([[curve[kind][end // EVERY - 1] for end in ENDS] for curve in found])
     annealed = np.array([[curve["annealed"][end] for end in ENDS] for curve in found])
     pairs = list(itertools.combinations(range(len(found)), 2))
@@ -136,23 +149,32 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.averaged", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print all losses as JSON")
+    parser.add_argument("--seeds", type=int, default=1, help="how many; the table of losses and the plot are of the first")
+    parser.add_argument("--json", action="store_true", help="print all losses as JSON, a list per seed")
     parser.add_argument("--plot", type=Path, help="draw them into a file")
     arguments = parser.parse_args()
-    found = experiment()
+    compiled = make()
+    found = [experiment(compiled, seed) for seed in range(arguments.seeds)]
     if arguments.plot:
-        draw(found, arguments.plot)
+        draw(found[0], arguments.plot)
     if arguments.json:
         print(json.dumps(found))
         return
     kinds = ("last", *map(str, FRACTIONS))
-    print_table("Validation loss", ("rate", "updates", "last weights", *map(str, FRACTIONS), "annealed"), rows(found))
-    told = {kind: agreement(found, kind) for kind in kinds}
-    lines = [
-        (kind, f"{one['mean_difference']:+.3f}", f"{one['mean_distance']:.3f}", f"{one['pairs_in_order']} of {one['pairs']}")
-        for kind, one in told.items()
-    ]
-    print_table("Beside the annealed", ("weights", "mean difference", "mean distance", "pairs of rates in its order"), lines)
+    print_table("Validation loss", ("rate", "updates", "last weights", *map(str, FRACTIONS), "annealed"), rows(found[0]))
+    lines = []
+    for kind in kinds:
+        told = [agreement(one, kind) for one in found]
+        means = (_spread([one[name] for one in told]) for name in ("mean_difference", "mean_distance"))
+        pairs = f"{sum(one['pairs_in_order'] for one in told)} of {sum(one['pairs'] for one in told)}"
+        lines.append((kind, *means, pairs))
+    columns = ("weights", "mean difference", "mean distance", "pairs of rates in its order")
+    print_table(f"Beside the annealed, {counted(len(found), 'seed')} (least to most)", columns, lines)
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{np.mean(values):+.3f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):+.3f} to {max(values):+.3f})"
 
 
 if __name__ == "__main__":

@@ -78,6 +78,26 @@ def coverage(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def ends(folder: Path) -> str:
+    """Return how well an outlook's fit, to the constant run so far and one finished run, foretells the ends of the other curves."""
+    names = [name for name in (*FIT, *UNSEEN) if not name.startswith("constant")]
+    curves = {name: forecast.read_curve(folder / f"{name}.csv") for name in names}
+    constant = forecast.read_curve(folder / "constant_72000.csv")
+    lines = ["| constant run known up to | mean absolute error | ends in the 90% band |", "| --- " * 3 + "|"]
+    for now in (12_000, 20_000):
+        keep = constant.step <= now
+        run = Curve(constant.step[keep], constant.learning_rate[keep], constant.loss[keep], constant.name)
+        off, inside = [], []
+        for helper in names:
+            fitted = forecast.outlook(run, now + 1_000, finished=[curves[helper]], warmup_steps=WARMUP).fitted
+            for one in (curves[name] for name in names if name != helper):
+                found = fitted.predict(one.rates(WARMUP), one.step[-1:])
+                off.append(abs(found.final - one.loss[-1]))
+                inside.append(found.low[0] <= one.loss[-1] <= found.high[0])
+        lines.append(f"| {now:,} updates | {np.mean(off):.4f} | {np.mean(inside):.0%} of {len(inside)} |")
+    return "\n".join(lines)
+
+
 @dataclasses.dataclass(frozen=True)
 class Decays:
     """The runs of the 124M model: a constant one, and linear decays to 0 that branch off it."""
@@ -204,13 +224,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.forecast", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="the loss curves")
     parser.add_argument("--law", default="fading_multi_power", choices=forecast.LAWS, help="of the second table")
-    parser.add_argument("--only", choices=("laws", "coverage", "oracle"), help="one of the tables")
+    parser.add_argument("--only", choices=("laws", "coverage", "ends", "oracle"), help="one of the tables")
     options = parser.parse_args(arguments)
     if options.folder is None:
         sys.exit("Nothing was measured: name the folder with the loss curves, as in make forecast ARGS=curves.")
     tables = {
         "laws": ("llama_25m", forecasts),
         "coverage": ("llama_25m", coverage),
+        "ends": ("llama_25m", ends),
         "oracle": ("llama_124m_lr1e-3", lambda folder: oracle(folder, options.law)),
     }
     for label, (name, table) in tables.items():

@@ -139,10 +139,13 @@ def test_bands_cover_nine_tenths_of_unseen_real_curves():
 
 @pytest.mark.skipif(not CURVES, reason="RHEOSTAX_LOSS_CURVES names no folder of loss curves (llama_124m_lr1e-3/*.csv and others)")
 def test_the_decay_oracle_on_real_runs():
-    """One of the finished runs as help: error, coverage and regret of the others, as `make forecast` prints them for all."""
+    """Some of the finished runs as help: error, coverage and regret of the others, as `make forecast` prints them for all."""
     from benchmarks.forecast import Decays, score
 
-    found = score(Decays(Path(CURVES, "llama_124m_lr1e-3")), "wsd_linear_decay_0.4_15000", "fading_multi_power")
-    assert found.error <= 0.006
-    assert 0.85 <= found.covered <= 0.97
-    assert found.regret <= 0.0015
+    decays = Decays(Path(CURVES, "llama_124m_lr1e-3"))
+    found = [
+        score(decays, f"wsd_linear_decay_{helper}", "fading_multi_power") for helper in ("0.1_15000", "0.4_25000", "0.9_35000", "0.4_50000")
+    ]
+    assert np.mean([one.error for one in found]) <= 0.006
+    assert 0.85 <= np.mean([one.covered for one in found]) <= 0.97
+    assert max(one.regret for one in found) <= 0.0015

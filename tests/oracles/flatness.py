@@ -22,17 +22,20 @@ class Level:
 
 
 class StatisticalPlateau:
-    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0."""
+    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0.
 
-    def __init__(self, window, rtol, atol, alpha, blocks, mode="min"):
-        self.length, self.parts = math.ceil(window / blocks), blocks
+    Paired values are differences already: each is bet on as it is, without levels or windows.
+    """
+
+    def __init__(self, window, rtol, atol, alpha, blocks, mode="min", paired=False):
+        self.length, self.parts, self.paired = 1 if paired else math.ceil(window / blocks), blocks, paired
         self.windows, self.rtol, self.atol = blocks * math.ceil(window / blocks) / window, rtol, atol
         self.alpha, self.sign = alpha, 1 if mode == "min" else -1
         self.cuts, self.heard, self.begun = [], 0, 1
         self.begin()
 
     def begin(self):
-        self.block, self.levels = [], [Level() for _ in range(LEVELS)]
+        self.block, self.levels = [], [Level() for _ in range(1 if self.paired else LEVELS)]
 
     def observe(self, value):
         self.heard += 1
@@ -51,6 +54,8 @@ class StatisticalPlateau:
         self.decide()
 
     def margin(self, level, before):
+        if self.paired:
+            return self.rtol + self.atol
         windows = self.windows * 2**level
         return (1 - (1 - self.rtol) ** windows) * abs(before) + windows * self.atol
 
@@ -65,9 +70,9 @@ class StatisticalPlateau:
                 level.near += (abs(x[-1] - 2 * x[-2] + x[-3]) - level.near) / count
                 level.far += (abs(x[-1] - 2 * x[-1 - LONG] + x[-1 - 2 * LONG]) - level.far) / count
             window = (len(x) - 1) // self.parts
-            if window == 0:
+            if (len(x) <= 2 * LONG) if self.paired else (window == 0):
                 continue
-            before = x[-1 - self.parts]
+            before = 0.0 if self.paired else x[-1 - self.parts]
             rise, margin = x[-1] - before, self.margin(i, before)
             slack, below = NO_NOISE * margin, 0.0
             if i:
@@ -75,8 +80,8 @@ class StatisticalPlateau:
                 below = lower.correlation(NO_NOISE * self.margin(i - 1, lower.blocks[-1 - self.parts])) / 2
             r = 2 / math.pi * math.asin(max(level.correlation(slack), below))
             power = (1 - r) / (1 + r)
-            pairing = window % 2
-            n = level.differences[pairing]
+            pairing = 0 if self.paired else window % 2
+            n = len(x) - 1 if self.paired else level.differences[pairing]
             stake = self.parts / ((n + self.parts) * (n + self.parts + 1))
             for what, number_ in (("no fall", margin + rise), ("no rise", margin - rise), ("rise", rise)):
                 toss = self.sign_of(number_, abs(before))
@@ -93,9 +98,10 @@ class StatisticalPlateau:
 
     def evidence(self, *what):
         found = []
+        levels, pairings = len(self.levels), 1 if self.paired else 2
         for i, level in enumerate(self.levels):
-            share = (LEVELS + 1) / LEVELS / ((i + 1) * (i + 2)) / 2
-            found += [share * min(sum(level.wealth[pairing, one]) / len(BETS) for one in what) for pairing in (0, 1)]
+            share = (levels + 1) / levels / ((i + 1) * (i + 2)) / pairings
+            found += [share * min(sum(level.wealth[pairing, one]) / len(BETS) for one in what) for pairing in range(pairings)]
         return max(found)
 
     def decide(self):

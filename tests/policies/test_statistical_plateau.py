@@ -165,6 +165,27 @@ def test_stairs_are_as_good_as_a_slope():
     assert sum(map(bool, found)) <= binom.ppf(0.999, 128, 0.05)
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_paired_values_are_its_definition(mode):
+    """Differences that fall, rest and rise, correlated or not, with bad numbers among them."""
+    random, steps, runs = np.random.default_rng(6), 400, 12
+    slope = np.where(np.arange(steps) < random.uniform(0, 250, (runs, 1)), -0.04, random.choice([0.0, 0.0, 0.03], (runs, 1)))
+    values = np.float32(slope + random.choice([0.02, 0.1], (runs, 1)) * autoregressive(random, runs, steps, 0.3))
+    values[::3, 40:45] = np.nan
+    given = {"rtol": random.choice([0.05, 0.02], runs), "atol": random.choice([0.0, 0.01], runs), "alpha": random.choice([0.01, 0.3], runs)}
+    got, _ = cuts(values, mode, paired=True, **given)
+    want = []
+    for i in range(runs):
+        settings = {name: float(np.float32(column[i])) for name, column in given.items()}
+        model = StatisticalPlateau(**settings, window=WINDOW, blocks=BLOCKS, mode=mode, paired=True)
+        for value in values[i]:
+            model.observe(float(value))
+        want.append(model.cuts)
+    assert got == want
+    assert sum(map(len, want)) > runs
+    assert max(map(len, want)) > 2
+
+
 def test_paired_differences():
     """A metric that is a change already: its sign is bet on as it is."""
     random = np.random.default_rng(7)

@@ -15,12 +15,13 @@ from rheostax.errors import ArgumentError
 from rheostax.forecast._curve import Curve
 from rheostax.forecast._fit import as_curves, as_law, fit
 from rheostax.forecast._fitted import Fitted
-from rheostax.forecast._laws import Law
+from rheostax.forecast._laws import Law, MultiPower
 
 __all__ = ["Outlook", "outlook"]
 
 CHOICES = 17  # starts that are tried, where none are given
 CLOSER = 4.0  # times that parameters are held closer to what is usual than in a fit: a run and a decay alone say little, and insistently
+CENTRE = {"log c": float(np.log(30.0)), "log b": float(np.log(0.25)), "g": 0.7}  # to what they are held: see `_held`
 SHORTEST = 0.05  # of the budget: the last of them
 NO_FALL = (
     "it can't be told: the rate has never fallen, so nothing is known of what a decay brings; half the budget is what is best on average. "
@@ -156,9 +157,7 @@ def outlook(
     known = _known(finals, others, warmup_steps)
     usual = max(first, total // 2)
     steps = _starts(starts, first, usual, total)
-    usually = as_law(law)
-    held = dataclasses.replace(usually, deviation=tuple(deviation / CLOSER for deviation in usually.deviation))
-    fitted = fit([one, *others], law=held, warmup_steps=warmup_steps)
+    fitted = fit([one, *others], law=_held(as_law(law)), warmup_steps=warmup_steps)
     past = one.rates(warmup_steps)
     notes = tuple(_notes(one, others, fitted))
     if not fitted.saw_falls:
@@ -176,6 +175,17 @@ def outlook(
         one.name, now, total, steps, loss, loss - width, loss + width, found.gain, z * found.error, usual, start, True, reason, coverage,
         notes, fitted, past,
     )  # fmt: skip
+
+
+def _held(law: Law) -> Law:
+    """Return a law with its parameters held close.
+
+    Those of a multi-power law make up for each other. Where a fit doesn't hold them, what is usual is where it begins; where they are
+    held, it is the shape itself, and another one does better: it was chosen on logs of two families of runs.
+    """
+    centre = CENTRE if isinstance(law, MultiPower) else {}
+    mean = tuple(centre.get(name, usual) for name, usual in zip(law.names, law.mean, strict=True))
+    return dataclasses.replace(law, mean=mean, deviation=tuple(deviation / CLOSER for deviation in law.deviation))
 
 
 def _require(one: Curve, total: Any, warmup_steps: int, coverage: float) -> None:
