@@ -22,7 +22,7 @@ class Level:
 
 
 class StatisticalPlateau:
-    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0.
+    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0, `found` the log evidence then.
 
     Paired values are differences already: each is bet on as it is, without levels or windows.
     """
@@ -31,7 +31,7 @@ class StatisticalPlateau:
         self.length, self.parts, self.paired = 1 if paired else math.ceil(window / blocks), blocks, paired
         self.windows, self.rtol, self.atol = blocks * math.ceil(window / blocks) / window, rtol, atol
         self.alpha, self.sign = alpha, 1 if mode == "min" else -1
-        self.cuts, self.heard, self.begun = [], 0, 1
+        self.cuts, self.found, self.heard, self.begun = [], [], 0, 1
         self.begin()
 
     def begin(self):
@@ -105,9 +105,11 @@ class StatisticalPlateau:
         return max(found)
 
     def decide(self):
-        flat = self.reached(self.evidence("no fall", "no rise"), self.begun * (self.begun + 1) / self.alpha)
+        evidence = self.evidence("no fall", "no rise")
+        flat = self.reached(evidence, self.begun * (self.begun + 1) / self.alpha)
         if flat:
             self.cuts.append(self.heard - 1)
+            self.found.append(math.log(evidence))
         if flat or self.reached(self.evidence("rise"), RISE):
             self.begun += 1
             self.begin()

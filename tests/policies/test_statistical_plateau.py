@@ -20,7 +20,7 @@ GIVEN = {"window": WINDOW, "blocks": BLOCKS, "rtol": 0.05}
 
 @functools.cache
 def runner(mode="min", paired=False):
-    """Return a compiled function of streams, [S, N], and settings of each: the factor after every value."""
+    """Return a compiled function of streams, [S, N], and settings of each: the factor after every value, and the last log evidence."""
 
     @jax.jit
     @jax.vmap
@@ -31,7 +31,7 @@ def runner(mode="min", paired=False):
 
         def observe(state, value):
             state = policy.observe(state, jnp.int32(0), {"value": value})
-            return state, policy.evaluate(state, jnp.int32(0)).high
+            return state, (policy.evaluate(state, jnp.int32(0)).high, state.own.found)
 
         return jax.lax.scan(observe, policy.init(), values)[1]
 
@@ -39,12 +39,28 @@ def runner(mode="min", paired=False):
 
 
 def cuts(values, mode="min", paired=False, **settings):
-    """Return the numbers of the values at which each stream cuts, and all factors."""
+    """Return the numbers of the values at which each stream cuts, and all factors and evidence."""
     given = {"window": WINDOW, "rtol": 0.05, "atol": 0.0, "alpha": 0.01} | settings
     arrays = [np.broadcast_to(np.asarray(given[name], np.int32 if name == "window" else np.float32), len(values)) for name in given]
-    scale = np.asarray(runner(mode, paired)(jnp.asarray(values, jnp.float32), *arrays))
+    scale, found = map(np.asarray, runner(mode, paired)(jnp.asarray(values, jnp.float32), *arrays))
     fell = np.diff(scale, axis=1, prepend=1.0) < 0
-    return [np.flatnonzero(row).tolist() for row in fell], scale
+    return [np.flatnonzero(row).tolist() for row in fell], (scale, found)
+
+
+def assert_its_definition(values, mode, given, paired=False):
+    """Assert that streams with settings of their own cut when the model does, on the same evidence."""
+    got, (_, found) = cuts(values, mode, paired, **given)
+    want = []
+    for i in range(len(values)):
+        settings = {name: float(np.float32(column[i])) for name, column in given.items()} | {"window": int(given["window"][i])}
+        model = StatisticalPlateau(**settings, blocks=BLOCKS, mode=mode, paired=paired)
+        for value in values[i]:
+            model.observe(float(value))
+        want.append(model.cuts)
+        assert got[i] == model.cuts
+        np.testing.assert_allclose(found[i, model.cuts], model.found, rtol=1e-4)
+    assert sum(map(len, want)) > len(values)
+    assert max(map(len, want)) > 2
 
 
 def autoregressive(random, runs, steps, correlation, tail="normal"):
@@ -72,18 +88,8 @@ def test_it_is_its_definition():
         "atol": random.choice([0.0, 0.01], runs),
         "alpha": random.choice([0.01, 0.3], runs),
     }
-    for mode, sign in (("min", 1.0), ("max", -1.0)):
-        got, _ = cuts(sign * values.astype(np.float32), mode, **given)
-        want = []
-        for i in range(runs):
-            settings = {name: float(np.float32(column[i])) for name, column in given.items()}
-            model = StatisticalPlateau(**settings | {"window": int(given["window"][i]), "blocks": BLOCKS, "mode": mode})
-            for value in (sign * values[i]).astype(np.float32):
-                model.observe(float(value))
-            want.append(model.cuts)
-        assert got == want
-        assert sum(map(len, want)) > runs
-        assert max(map(len, want)) > 2
+    assert_its_definition(values.astype(np.float32), "min", given)
+    assert_its_definition(-values.astype(np.float32), "max", given)
 
 
 @pytest.mark.parametrize(("correlation", "tail"), [(0.0, "normal"), (0.0, "t"), (0.8, "normal")])
@@ -139,7 +145,7 @@ def test_numbers_that_overflow_leave_no_trace():
     """The test begins anew when such a value has risen; what comes after it counts as ever."""
     values = np.ones((1, 1000))
     values[0, [100, 333]] = 3e38, -3e38
-    (found,), scale = cuts(values)
+    (found,), (scale, _) = cuts(values)
     assert np.all(np.isfinite(scale))
     assert found
     assert found[-1] > 600
@@ -172,18 +178,13 @@ def test_paired_values_are_its_definition(mode):
     slope = np.where(np.arange(steps) < random.uniform(0, 250, (runs, 1)), -0.04, random.choice([0.0, 0.0, 0.03], (runs, 1)))
     values = np.float32(slope + random.choice([0.02, 0.1], (runs, 1)) * autoregressive(random, runs, steps, 0.3))
     values[::3, 40:45] = np.nan
-    given = {"rtol": random.choice([0.05, 0.02], runs), "atol": random.choice([0.0, 0.01], runs), "alpha": random.choice([0.01, 0.3], runs)}
-    got, _ = cuts(values, mode, paired=True, **given)
-    want = []
-    for i in range(runs):
-        settings = {name: float(np.float32(column[i])) for name, column in given.items()}
-        model = StatisticalPlateau(**settings, window=WINDOW, blocks=BLOCKS, mode=mode, paired=True)
-        for value in values[i]:
-            model.observe(float(value))
-        want.append(model.cuts)
-    assert got == want
-    assert sum(map(len, want)) > runs
-    assert max(map(len, want)) > 2
+    given = {
+        "window": np.full(runs, WINDOW),
+        "rtol": random.choice([0.05, 0.02], runs),
+        "atol": random.choice([0.0, 0.01], runs),
+        "alpha": random.choice([0.01, 0.3], runs),
+    }
+    assert_its_definition(values, mode, given, paired=True)
 
 
 def test_paired_differences():
