@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -131,7 +130,7 @@ def check(kind: str, name: str, dtype: str, cuts: Sequence[int], told: Told) -> 
         training, seen, rates = done.begin(), [], set()
         for k in range(UPDATES + 1):
             if k in cuts:
-                checkpoints.save(**training)
+                checkpoints.save(count=k, **training)  # an update that is skipped has the count of the one before
             seen.append(done.bits(training))
             if k < UPDATES:
                 training = done.update(training, given[k])
@@ -180,7 +179,8 @@ def main() -> None:
         parser.error(f"--only: there are no examples {', '.join(unknown)}; there are {', '.join(EXAMPLES)}")
     began, told = time.perf_counter(), Told()
     with tempfile.TemporaryDirectory() as compiled:
-        jax.config.update("jax_compilation_cache_dir", str(Path(compiled)))
+        jax.config.update("jax_compilation_cache_dir", compiled)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         for i, name in enumerate(given.only):
             print(f"\r{i + 1:3} of {len(given.only)}  {name[:60]:60}", end="", file=sys.stderr, flush=True)
             drill([name], given.cuts, given.seed + i, told)

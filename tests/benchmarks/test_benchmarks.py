@@ -102,4 +102,4 @@ def test_forecasts_are_skipped_in_so_many_words_without_curves(tmp_path, capsys)
         forecast.main([])
     forecast.main([str(tmp_path)])
     told = capsys.readouterr().out
-    assert told.count("skipped, there is no") == 3
+    assert told.count("skipped, there is no") == 4
