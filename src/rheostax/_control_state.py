@@ -121,8 +121,15 @@ def _shape(rate: LearningRate) -> tuple[int, ...]:
 
 def _require_scalars(rate: LearningRate, state: Any) -> None:
     """Refuse arrays where a rate is one number: an optimizer would multiply by them element by element, or broadcast."""
+
+    def shape(part: LearningRate, seen: Any) -> tuple[int, ...]:
+        value: TwoFloat = jax.eval_shape(lower(part).evaluate, seen, jax.ShapeDtypeStruct((), jnp.int32))
+        return value.high.shape
+
+    if not groups_of(rate) and shape(rate, state) == ():
+        return  # nothing that is done with parts loses an axis, so none of them has one
     for part, seen in reversed(list(walk(rate, state))):  # parts before what is made of them, to name the smallest
-        found = jax.eval_shape(lower(part).evaluate, seen, jax.ShapeDtypeStruct((), jnp.int32)).high.shape
+        found = shape(part, seen)
         if found != _shape(part):
             raise ArgumentError(
                 f"learning_rate must be one number at a count, but {part!r} has shape {found}. "
