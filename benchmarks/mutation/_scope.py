@@ -105,7 +105,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         WORDS + "Reduce|Advance|Stop",
     ),
     "policies/_flatness": (STATISTICAL + "its_definition|correlation_is|bad_numbers",),
-    "policies/_on_statistical_plateau": (STATISTICAL + "its_definition|paired_diff|words|bad_",),
+    "policies/_on_statistical_plateau": (STATISTICAL + "its_definition|paired_diff|words|bad_|test_arguments",),
     "policies/_paired": (STATISTICAL + "paired_change",),
     "policies/_improvement": (POLICIES + "test_reduce|plateau_rate", "tests/policies/test_improvement.py::anything|strict"),
     "policies/_on_plateau": (POLICIES + "test_reduce|means|stop", WORDS + "Reduce", r"tests/test_bounds.py::ReduceOnPlateau"),

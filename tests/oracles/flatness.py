@@ -22,7 +22,7 @@ class Level:
 
 
 class StatisticalPlateau:
-    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0, `found` the log evidence then.
+    """Observe values one by one; `cuts` are the numbers of those that made it act, from 0, `found` the log evidence and the distance then.
 
     Paired values are differences already: each is bet on as it is, without levels or windows.
     """
@@ -98,18 +98,20 @@ class StatisticalPlateau:
 
     def evidence(self, *what):
         found = []
+        """Return the evidence of all of these, and the windows between the blocks that give most of it."""
         levels, pairings = len(self.levels), 1 if self.paired else 2
         for i, level in enumerate(self.levels):
             share = (levels + 1) / levels / ((i + 1) * (i + 2)) / pairings
-            found += [share * min(sum(level.wealth[pairing, one]) / len(BETS) for one in what) for pairing in range(pairings)]
-        return max(found)
+            most = max(min(sum(level.wealth[pairing, one]) / len(BETS) for one in what) for pairing in range(pairings))
+            found.append((share * most, 2**i))
+        return max(found, key=lambda one: one[0])
 
     def decide(self):
-        evidence = self.evidence("no fall", "no rise")
+        evidence, distance = self.evidence("no fall", "no rise")
         flat = self.reached(evidence, self.begun * (self.begun + 1) / self.alpha)
         if flat:
             self.cuts.append(self.heard - 1)
-            self.found.append(math.log(evidence))
-        if flat or self.reached(self.evidence("rise"), RISE):
+            self.found.append((math.log(evidence), distance))
+        if flat or self.reached(self.evidence("rise")[0], RISE):
             self.begun += 1
             self.begin()

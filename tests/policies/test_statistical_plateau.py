@@ -20,7 +20,7 @@ GIVEN = {"window": WINDOW, "blocks": BLOCKS, "rtol": 0.05}
 
 @functools.cache
 def runner(mode="min", paired=False):
-    """Return a compiled function of streams, [S, N], and settings of each: the factor after every value, and the last log evidence."""
+    """Return a compiled function of streams, [S, N], and settings of each: after every value the factor, and what was found last."""
 
     @jax.jit
     @jax.vmap
@@ -31,7 +31,7 @@ def runner(mode="min", paired=False):
 
         def observe(state, value):
             state = policy.observe(state, jnp.int32(0), {"value": value})
-            return state, (policy.evaluate(state, jnp.int32(0)).high, state.own.found)
+            return state, (policy.evaluate(state, jnp.int32(0)).high, state.own.found, state.own.distance)
 
         return jax.lax.scan(observe, policy.init(), values)[1]
 
@@ -39,17 +39,17 @@ def runner(mode="min", paired=False):
 
 
 def cuts(values, mode="min", paired=False, **settings):
-    """Return the numbers of the values at which each stream cuts, and all factors and evidence."""
+    """Return the numbers of the values at which each stream cuts, and for all values the factor, evidence and distance."""
     given = {"window": WINDOW, "rtol": 0.05, "atol": 0.0, "alpha": 0.01} | settings
     arrays = [np.broadcast_to(np.asarray(given[name], np.int32 if name == "window" else np.float32), len(values)) for name in given]
-    scale, found = map(np.asarray, runner(mode, paired)(jnp.asarray(values, jnp.float32), *arrays))
+    scale, found, distance = map(np.asarray, runner(mode, paired)(jnp.asarray(values, jnp.float32), *arrays))
     fell = np.diff(scale, axis=1, prepend=1.0) < 0
-    return [np.flatnonzero(row).tolist() for row in fell], (scale, found)
+    return [np.flatnonzero(row).tolist() for row in fell], (scale, found, distance)
 
 
 def assert_its_definition(values, mode, given, paired=False):
     """Assert that streams with settings of their own cut when the model does, on the same evidence."""
-    got, (_, found) = cuts(values, mode, paired, **given)
+    got, (_, found, distance) = cuts(values, mode, paired, **given)
     want = []
     for i in range(len(values)):
         settings = {name: float(np.float32(column[i])) for name, column in given.items()} | {"window": int(given["window"][i])}
@@ -58,7 +58,8 @@ def assert_its_definition(values, mode, given, paired=False):
             model.observe(float(value))
         want.append(model.cuts)
         assert got[i] == model.cuts
-        np.testing.assert_allclose(found[i, model.cuts], model.found, rtol=1e-4)
+        np.testing.assert_allclose(found[i, model.cuts], [evidence for evidence, _ in model.found], rtol=1e-4)
+        assert distance[i, model.cuts].tolist() == [windows for _, windows in model.found]
     assert sum(map(len, want)) > len(values)
     assert max(map(len, want)) > 2
 
@@ -145,7 +146,7 @@ def test_numbers_that_overflow_leave_no_trace():
     """The test begins anew when such a value has risen; what comes after it counts as ever."""
     values = np.ones((1, 1000))
     values[0, [100, 333]] = 3e38, -3e38
-    (found,), (scale, _) = cuts(values)
+    (found,), (scale, *_) = cuts(values)
     assert np.all(np.isfinite(scale))
     assert found
     assert found[-1] > 600
@@ -271,6 +272,7 @@ def test_words():
     policy = rx.StopOnStatisticalPlateau(**GIVEN)
     state = policy.init()
     assert policy.status(state.own) == "evidence 0 of 200 for a plateau, 0 blocks since it began"
+    assert (float(state.own.found), int(state.own.distance)) == (-math.inf, 0)
     step = jax.jit(lambda state: policy.observe(state, jnp.int32(0), {"value": jnp.float32(1.0)}))
     while not int(state.own.stopped):
         before, state = state, step(state)
@@ -289,6 +291,9 @@ def test_words():
         ({"rtol": 1.0}, r"rtol must be a finite number in \[0, 1\), got 1\.0"),
         ({"alpha": 0.0}, r"alpha must be a finite number in \(0, 1\), got 0\.0"),
         ({"blocks": 8}, "blocks must be a whole number > 8, got 8"),
+        ({"blocks": True}, "blocks must be a whole number > 8, got True"),
+        ({"blocks": 64.0}, r"blocks must be a whole number > 8, got 64\.0"),
+        ({"paired": True, "window": 0}, "window must be a whole number >= 1, got 0"),
         ({"paired": 1.5}, "paired must be one of False, True, got 1.5"),
         ({"factor": 1.0}, "factor must be"),
     ],
@@ -296,3 +301,10 @@ def test_words():
 def test_bad_arguments(arguments, words):
     with pytest.raises(rx.ArgumentError, match=words):
         rx.ReduceOnStatisticalPlateau(**arguments)
+
+
+def test_arguments():
+    assert rx.ReduceOnStatisticalPlateau().window == 1000
+    assert rx.ReduceOnStatisticalPlateau(paired=True, window=1).window == 1
+    assert rx.ReduceOnStatisticalPlateau(rtol=0.0, atol=0.1).rtol == 0.0
+    assert rx.stretch(rx.ReduceOnStatisticalPlateau(window=100), 2).window == 100  # observations, not updates
