@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print all losses as JSON, a list per seed")
     parser.add_argument("--plot", type=Path, help="draw them into a file")
     arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {arguments.seeds}")
     compiled = make()
     found = [experiment(compiled, seed) for seed in range(arguments.seeds)]
     if arguments.plot:
@@ -169,12 +171,11 @@ def main() -> None:
         pairs = f"{sum(one['pairs_in_order'] for one in told)} of {sum(one['pairs'] for one in told)}"
         lines.append((kind, *means, pairs))
     columns = ("weights", "mean difference", "mean distance", "pairs of rates in its order")
-    print_table(f"Beside the annealed, {counted(len(found), 'seed')} (least to most)", columns, lines)
+    print_table(f"Beside the annealed, {counted(len(found), 'seed')}", columns, lines)
 
 
 def _spread(values: list[float]) -> str:
-    mean = f"{np.mean(values):+.3f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):+.3f} to {max(values):+.3f})"
+    return f"{np.mean(values):.3f}" + (f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -219,8 +219,9 @@ BOTH = rx.Groups({"w": 1.0, "b": 2.0})
         (BOTH * rx.Constant(np.array([1.0, 10.0])), r"Constant\(value=\[ 1\., 10\.\]\)", "(2,)"),  # as many as there are groups
         (BOTH * (lambda count: jnp.ones(2)), r"Foreign\(.*\)", "(2,)"),
         (rx.Groups({"w": np.array([1.0, 2.0]), "b": 1.0}), r"Constant\(value=\[1\., 2\.\]\)", "(2,)"),
+        (rx.Constant(np.ones(2)) * rx.Constant(np.ones(3)), r"Constant\(value=\[1\., 1\., 1\.\]\)", "(3,)"),  # which don't fit each other
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_rate_is_one_number(rate, part, shape):
     """An optimizer would multiply by an array element by element, if the shapes happen to fit."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
@@ -236,6 +237,10 @@ def test_stretching_multiplies_every_duration():
 def test_a_stretched_rate_takes_the_same_values_later():
     rate = rx.Warmup(10) * rx.Cosine(1.0, 100)
     np.testing.assert_allclose(rx.simulate(rx.stretch(rate, 3), 400)[::3], rx.simulate(rate, 134), rtol=1e-6)
+
+
+def test_a_factor_may_be_any_number():
+    assert rx.stretch(rx.Warmup(100), Fraction(3, 2)) == rx.stretch(rx.Warmup(100), np.float32(1.5)) == rx.Warmup(150)
 
 
 @pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf"), "2", None, True, 10**400])

@@ -154,7 +154,7 @@ def drill(names: Sequence[str], cuts: int, seed: int, told: Told) -> Told:
 
     Args:
         names: Of the examples.
-        cuts: Per run, at random updates; before the first and after the last among them.
+        cuts: How many per run, at random updates; the beginning and the end can be among them.
         seed: Of the updates.
         told: Where it counts what it does.
     """
@@ -165,7 +165,6 @@ def drill(names: Sequence[str], cuts: int, seed: int, told: Told) -> Told:
                 for dtype in DTYPES:
                     for kind in KINDS:
                         check(kind, name, dtype, sorted(chance.sample(range(UPDATES + 1), cuts)), told)
-        jax.clear_caches()  # each is compiled for itself; together they would take all memory
     return told
 
 
@@ -177,6 +176,8 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := sorted(set(given.only) - set(EXAMPLES)):
         parser.error(f"--only: there are no examples {', '.join(unknown)}; there are {', '.join(EXAMPLES)}")
+    if not 1 <= given.cuts <= UPDATES + 1:
+        parser.error(f"--cuts must be from 1 to {UPDATES + 1}, got {given.cuts}")
     began, told = time.perf_counter(), Told()
     with tempfile.TemporaryDirectory() as compiled:
         jax.config.update("jax_compilation_cache_dir", compiled)
@@ -184,8 +185,9 @@ def main() -> None:
         for i, name in enumerate(given.only):
             print(f"\r{i + 1:3} of {len(given.only)}  {name[:60]:60}", end="", file=sys.stderr, flush=True)
             drill([name], given.cuts, given.seed + i, told)
+            jax.clear_caches()  # each is compiled for itself; together they would take all memory
     print(file=sys.stderr)
-    print(f"runs                {told.runs} of {len(given.only)} learning rates, {told.moved} of them with a rate that moves; ", end="")
+    print(f"runs                {told.runs}, 8 for each of {len(given.only)} learning rates; in {told.moved} the rate moves; ", end="")
     print(f"{time.perf_counter() - began:.0f} s")
     print(f"restores            {told.restores}, and {told.updates:,} updates after them")
     print(f"differences         {len(told.differences)}")

@@ -37,7 +37,6 @@ __all__ = [
     "number",
     "one_fewer",
     "one_of",
-    "shown",
     "whole",
 ]
 

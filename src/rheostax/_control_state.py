@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -126,8 +127,9 @@ def _require_scalars(rate: LearningRate, state: Any) -> None:
         value: TwoFloat = jax.eval_shape(lower(part).evaluate, seen, jax.ShapeDtypeStruct((), jnp.int32))
         return value.high.shape
 
-    if not groups_of(rate) and shape(rate, state) == ():
-        return  # nothing that is done with parts loses an axis, so none of them has one
+    with contextlib.suppress(TypeError, ValueError):  # what jax says of shapes that don't fit each other; the smallest part is named below
+        if not groups_of(rate) and shape(rate, state) == ():
+            return  # no schedule or policy of ours loses an axis of its parts, so none of them has one
     for part, seen in reversed(list(walk(rate, state))):  # parts before what is made of them, to name the smallest
         found = shape(part, seen)
         if found != _shape(part):

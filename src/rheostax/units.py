@@ -179,7 +179,7 @@ def stretch(learning_rate: RateLike, factor: float) -> LearningRate:
     """
     if not (_is_number(factor) and factor > 0):
         raise ArgumentError(f"stretch: factor must be a finite number > 0, got {shown(factor)}.")
-    return _stretch(as_learning_rate(learning_rate), factor)
+    return _stretch(as_learning_rate(learning_rate), float(factor))
 
 
 def _stretch(node: LearningRate, factor: float) -> LearningRate:
@@ -191,6 +191,6 @@ def _stretch(node: LearningRate, factor: float) -> LearningRate:
             return value
         if isinstance(value, Duration):
             return value * factor
-        return _whole(value * float(factor), f"{type(node).__name__}: {name} is {value!r}, and {factor:g} times that")
+        return _whole(value * factor, f"{type(node).__name__}: {name} is {value!r}, and {factor:g} times that")
 
     return node.rebuild(change, lambda child: _stretch(child, factor))

@@ -50,6 +50,15 @@ def found():
     return forecast.outlook(running(), TOTAL, finished=[curve(decay(3_000, 1_800), name="finished", seed=1)], warmup_steps=WARMUP)
 
 
+def test_a_law_is_held_at_a_shape_of_its_own_unless_it_says_itself_what_is_usual(found):
+    helper = curve(decay(3_000, 1_800), name="finished", seed=1)
+    shape = [np.log(100.0), np.log(0.1), 0.9]
+    law = dataclasses.replace(forecast.LAWS["fading_multi_power"], mean=(np.log(0.5), *shape))
+    own = forecast.outlook(running(), TOTAL, finished=[helper], law=law, warmup_steps=WARMUP)
+    np.testing.assert_allclose(own.fitted.parameters[1:], shape, atol=0.4)
+    np.testing.assert_allclose(found.fitted.parameters[1:], [np.log(30.0), np.log(0.25), 0.7], atol=0.4)
+
+
 def test_ends_are_foretold_within_their_bands(found):
     assert found.can_tell
     assert found.now == NOW - (NOW - WARMUP) % 40

@@ -7,7 +7,7 @@ from tests.fuzz.parts import Ambiguous
 from tests.fuzz.policies import Advanced, Reduce, Stopped
 from tests.oracles import flatness
 
-BLOCKS = 16  # a window's length is a power of two times this or nearly so: then every mean of values that binary digits hold is exact
+BLOCKS = 16
 
 
 class FlatRule(flatness.StatisticalPlateau):
@@ -18,7 +18,7 @@ class FlatRule(flatness.StatisticalPlateau):
         self.scale, self.factor, self.min_scale = 1.0, factor, min_scale
 
     def sign_of(self, number, size):
-        if 0 < abs(number) <= 1e-5 * size:
+        if 0 < abs(number) <= 1e-6 * size:
             raise Ambiguous
         return super().sign_of(number, size)
 

@@ -29,7 +29,7 @@ class Structure:
     hands: tuple[str, ...] = ("set", "scale")
     groups: tuple[str | None, ...] = (None,)
     extended: int | None = None  # which factor is a decay whose end can be moved
-    spiky: bool = False  # whether its metric has to be noise with spikes
+    stream: str = "levels"  # what its metrics are like
 
 
 def linear(draw, steps=lengths):
@@ -166,7 +166,7 @@ def held(draw):
 def watch_for_flatness(draw, mode):
     return {
         "mode": mode,
-        "window": draw(st.sampled_from([BLOCKS, 20, 2 * BLOCKS, 4 * BLOCKS - 1])),
+        "window": draw(st.sampled_from([BLOCKS, 20, 2 * BLOCKS - 1, 2 * BLOCKS])),  # blocks of one value or two, whose mean is exact
         "rtol": draw(st.sampled_from([0.0, 2**-13, 2**-3])),
         "atol": draw(st.sampled_from([1 / 16, 0.5, 4.0])),
         "alpha": draw(st.sampled_from([0.01, 0.3])),
@@ -193,13 +193,13 @@ STRUCTURES = {
     "repeat": Structure(of_cycles, by_update=False, hands=("pin", "reset")),
     "groups": Structure(of_groups, hands=("set", "scale"), groups=("head", "rest")),
     "greedy": Structure(greedy, hands=("set", "pin")),
-    "spike guard": Structure(guarded, metrics=("val_loss",), by_update=False, spiky=True),
-    "guard that skips": Structure(skipping, spiky=True),
+    "spike guard": Structure(guarded, metrics=("val_loss",), by_update=False, stream="spikes"),
+    "guard that skips": Structure(skipping, stream="spikes"),
     "stop": Structure(stopping, metrics=("value", "val_loss"), by_update=False),
     "restart": Structure(restarted, hands=("scale", "reset")),
     "advance": Structure(advanced, by_update=False),
     "held": Structure(held),
-    "flat": Structure(flat, metrics=("value", "val_loss"), spiky=True, hands=("set", "scale")),
-    "advance when flat": Structure(advanced_when_flat, spiky=True),
-    "anneal": Structure(annealed, spiky=True, hands=("set", "scale")),
+    "flat": Structure(flat, metrics=("value", "val_loss"), stream="noise", hands=("set", "scale")),
+    "advance when flat": Structure(advanced_when_flat, stream="noise"),
+    "anneal": Structure(annealed, stream="spikes", hands=("set", "scale")),
 }

@@ -90,15 +90,15 @@ class StatisticalPlateau:
             level.differences[pairing] += 1
 
     def sign_of(self, number, size):
-        """Return the sign of a difference of values of about this size."""
+        """Return the sign of a difference of values of about this size; who computes with rounding may want to know the size."""
         return (number > 0) - (number < 0)
 
     def reached(self, evidence, needed):
         return evidence >= needed
 
     def evidence(self, *what):
-        found = []
         """Return the evidence of all of these, and the windows between the blocks that give most of it."""
+        found = []
         levels, pairings = len(self.levels), 1 if self.paired else 2
         for i, level in enumerate(self.levels):
             share = (levels + 1) / levels / ((i + 1) * (i + 2)) / pairings

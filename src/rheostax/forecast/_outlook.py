@@ -20,8 +20,8 @@ from rheostax.forecast._laws import Law, MultiPower
 __all__ = ["Outlook", "outlook"]
 
 CHOICES = 17  # starts that are tried, where none are given
-CLOSER = 4.0  # times that parameters are held closer to what is usual than in a fit: a run and a decay alone say little, and insistently
-CENTRE = {"log c": float(np.log(30.0)), "log b": float(np.log(0.25)), "g": 0.7}  # to what they are held: see `_held`
+CLOSER = 4.0  # times that parameters are held closer than in a fit: a run and a decay alone say little, and insistently
+CENTRE = {"log c": float(np.log(30.0)), "log b": float(np.log(0.25)), "g": 0.7}  # where they are held: see `_held`
 SHORTEST = 0.05  # of the budget: the last of them
 NO_FALL = (
     "it can't be told: the rate has never fallen, so nothing is known of what a decay brings; half the budget is what is best on average. "
@@ -181,9 +181,10 @@ def _held(law: Law) -> Law:
     """Return a law with its parameters held close.
 
     Those of a multi-power law make up for each other. Where a fit doesn't hold them, what is usual is where it begins; where they are
-    held, it is the shape itself, and another one does better: it was chosen on logs of two families of runs.
+    held, it is the shape itself, and another one does better: it was chosen on logs of two families of runs. A law that says itself
+    what is usual is held there.
     """
-    centre = CENTRE if isinstance(law, MultiPower) else {}
+    centre = CENTRE if isinstance(law, MultiPower) and law.mean == MultiPower.mean else {}
     mean = tuple(centre.get(name, usual) for name, usual in zip(law.names, law.mean, strict=True))
     return dataclasses.replace(law, mean=mean, deviation=tuple(deviation / CLOSER for deviation in law.deviation))
 
