@@ -96,10 +96,10 @@ def main(address: str, count: str, own: str, folder: str, epochs: str, heartbeat
         agreed = parallel.reduce_metrics({"val_loss": loss}, weight=len(mine))
         state = rx.observe(state, **agreed)
         parallel.check_agreement(state)
-        saves.write(epoch + 1, (params, state))
-        if own == "0":
+        if own == "0":  # before the save: an epoch that is done again is written again, one that is saved isn't
             with (path / f"rates-from-{begun}.jsonl").open("a") as file:
                 file.write(json.dumps({"epoch": epoch, "rates": rates, "val_loss": float(agreed["val_loss"])}) + "\n")
+        saves.write(epoch + 1, (params, state))
         print(f"epoch {epoch + 1} val_loss {loss}", flush=True)
 
 
