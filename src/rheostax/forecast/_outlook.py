@@ -129,7 +129,8 @@ def outlook(
         run: The run so far: a `Curve`, or anything with the arrays `step`, `learning_rate` and `loss`.
         total: Its budget in updates, above what it has made.
         finished: Other runs of the same model, batch size and data, at least one of them with a rate that fell.
-        law: As for `fit`.
+        law: As for `fit`, with its parameters held closer; those of a multi-power law at another shape, unless it has a `mean` of its
+            own.
         warmup_steps: Updates of the warm-up, the same in all runs, >= 0.
         starts: The counts to try, from now to before total; by default 17 of them. Half the budget, or now, is added.
         finals: Updates and loss at the end of each of the finished runs, if that was measured otherwise than the logged losses (on
