@@ -211,6 +211,31 @@ def test_paired_change_cancels_the_batch():
     np.testing.assert_allclose(got, now / then - 1, rtol=1e-5)
 
 
+def test_it_finds_that_sgd_is_stationary_as_sasa_does():
+    """By |x|^2, whose change in an update is SASA+'s statistic times -2 eta; x reaches its neighbourhood after some 100 updates."""
+    policy = rx.ReduceOnStatisticalPlateau(monitor="squared_norm", window=200, rtol=0.05, blocks=16, factor=0.5)
+    tx = rx.control(optax.sgd, 0.05 * policy)
+
+    def step(carry, key):
+        x, state = carry
+        d = x - 0.5 + 0.2 * jax.random.normal(key, (8,))
+        updates, state = tx.update(d, state, x, squared_norm=x @ x)
+        new, eta = optax.apply_updates(x, updates), state.learning_rate
+        return (new, state), (eta, new @ new - x @ x, new @ d + eta / 2 * d @ d)
+
+    def run(key):
+        x = jnp.full(8, 3.0)
+        return jax.lax.scan(step, (x, tx.init(x)), jax.random.split(key, 10_000))[1]
+
+    rates, changes, statistics = map(np.asarray, jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 16)))
+    np.testing.assert_allclose(changes, -2 * rates * statistics, rtol=1e-5, atol=1e-5)
+    first = np.argmax(rates < rates[:, :1], axis=1)
+    assert np.all(first > 200)
+    assert np.median(first) < 40 * 200
+    for row, cut in zip(statistics, first, strict=True):
+        assert abs(row[cut - 200 : cut].mean()) < 0.01 * row[:20].mean()
+
+
 def test_a_chain_of_correlated_signs_is_no_gain():
     """Tempered by the inflation, bets on a Markov chain of signs have no expected growth: the largest eigenvalue is at most 1."""
     for r in np.linspace(0.0, 0.95, 20):
