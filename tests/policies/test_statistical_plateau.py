@@ -84,7 +84,7 @@ def test_it_is_its_definition():
     values = curve * (1 + random.choice([0.01, 0.05, 0.2], (runs, 1)) * random.standard_normal((runs, steps)))
     values[::3, 100:110], values[1::3, 50] = np.nan, np.inf
     given = {
-        "window": random.choice([WINDOW, 20, 40], runs),
+        "window": random.choice([WINDOW, 20, 33], runs),
         "rtol": random.choice([0.05, 0.02], runs),
         "atol": random.choice([0.0, 0.01], runs),
         "alpha": random.choice([0.01, 0.3], runs),
@@ -301,6 +301,9 @@ def test_words():
     step = jax.jit(lambda state: policy.observe(state, jnp.int32(0), {"value": jnp.float32(1.0)}))
     while not int(state.own.stopped):
         before, state = state, step(state)
+    strength = math.exp(float(evidence(before.own.test)[0].max()))
+    assert 20 < strength < 200
+    assert policy.status(before.own).startswith(f"evidence {strength:.2g} of 200 for a plateau, ")
     why = policy.explain(before.own, state.own, 1.0)
     assert why.startswith("value had fallen by less than 0.05 of itself per 32 observations (evidence ")
     assert why.endswith(", by blocks 1 window apart); 200 was needed; training should stop")
