@@ -199,7 +199,7 @@ def observations(rate: LearningRate, steps: int = STEPS) -> dict[str, np.ndarray
     streams = {}
     for name in monitored(rate):
         values = random.integers(-3, 4, steps).astype(np.float32) / 2
-        values[steps // 10], values[steps // 2] = np.nan, np.inf
+        values[steps // 4], values[steps // 2] = np.nan, np.inf
         values[-steps // 4 :] = 0.5
         streams[name] = values
     return streams

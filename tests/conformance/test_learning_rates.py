@@ -215,9 +215,8 @@ def test_a_scan_is_a_loop(name):
     state, rates = run.run()
     if is_reactive(rate):
         want, values, compiled = rate.init(), [], jax.jit(update)
-        eager_steps = EAGER if name in ("product", "ReduceOnStatisticalPlateau") else EAGER // 2
         for k in range(STEPS):  # the first of them operation by operation, a NaN among them; that takes long
-            want, value = (update if k < eager_steps else compiled)(rate, want, jnp.int32(k), at(run.streams, k))
+            want, value = (update if k < EAGER else compiled)(rate, want, jnp.int32(k), at(run.streams, k))
             values.append(value)
         assert_same_rates(rates, jnp.stack(values))
         observed = jax.tree.map(lambda got, want: got.astype(want.dtype), state.body.observed, want)

@@ -84,8 +84,8 @@ class GuardRule(on_plateau.SpikeGuard):
 PLATEAU = ("best", "window", "bad_in_a_row", "cooling")
 
 
-class Reduce(Heard):
-    CLS, RULE, KNOWS = rx.ReduceOnPlateau, PlateauRule, ("scale", *PLATEAU)
+class Ruled(Heard):
+    """A class of the library whose numbers are those of a rule."""
 
     def __init__(self, monitor, **numbers):
         super().__init__(monitor, **numbers)
@@ -93,6 +93,10 @@ class Reduce(Heard):
 
     def build(self):
         return self.CLS(monitor=self.monitor, **self.numbers)
+
+
+class Reduce(Ruled):
+    CLS, RULE, KNOWS = rx.ReduceOnPlateau, PlateauRule, ("scale", *PLATEAU)
 
     def hear(self, count, value):
         before = self.rule.scale
@@ -157,17 +161,10 @@ class Guard(Reduce):
         self.asks |= self.rule.roll_back and spike and in_a_row + 1 >= self.rule.max_spikes
 
 
-class Stopped(Heard):
+class Stopped(Ruled):
     """Changes no rate, and asks to stop."""
 
     CLS, RULE, KNOWS = rx.StopOnPlateau, PlateauRule, PLATEAU
-
-    def __init__(self, monitor, **numbers):
-        super().__init__(monitor, **numbers)
-        self.rule = self.RULE(**numbers)
-
-    def build(self):
-        return self.CLS(monitor=self.monitor, **self.numbers)
 
     def hear(self, count, value):
         if self.rule.stalled(value):

@@ -230,8 +230,7 @@ def test_it_finds_that_sgd_is_stationary_as_sasa_does():
     rates, changes, statistics = map(np.asarray, jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 16)))
     np.testing.assert_allclose(changes, -2 * rates * statistics, rtol=1e-5, atol=1e-5)
     first = np.argmax(rates < rates[:, :1], axis=1)
-    assert np.all(first > 200)
-    assert np.median(first) < 40 * 200
+    assert 10 * 200 < first.min() <= first.max() < 40 * 200
     for row, cut in zip(statistics, first, strict=True):
         assert abs(row[cut - 200 : cut].mean()) < 0.01 * row[:20].mean()
 
