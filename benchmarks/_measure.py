@@ -55,11 +55,13 @@ def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1) -> dic
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     gc.collect()
+    gc.freeze()  # or the collections between the rounds would go through all of JAX, and leave nothing of it in the caches
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

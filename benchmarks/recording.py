@@ -28,7 +28,8 @@ def run(quick: bool = False) -> Topic:
             "recorded as JSON Lines": _block(stack, updates, [JsonLines(folder / "a")]),
             "recorded as JSON Lines, the step returns a snapshot": _block(stack, updates, [JsonLines(folder / "b")], inside=True),
         }
-        seconds = interleave({"not recorded": _block(stack, updates), **ours}, rounds)
+        again = {"not recorded, another model": _block(stack, updates)}  # what noise alone makes of the ratio
+        seconds = interleave({"not recorded": _block(stack, updates), **again, **ours}, rounds)
         alone = interleave(
             {"in memory": _alone(stack, updates, []), "as JSON Lines": _alone(stack, updates, [JsonLines(folder / "c")])}, rounds
         )

@@ -19,11 +19,16 @@ TOTAL = 1_000
 LAW = {"gain": 0.3, "timescale": 20.0, "power": 0.6}
 
 
-def losses(a, size, noise, seed):
+def losses(a, size, noise, seed, total=TOTAL):
     """A power law of the count, as a constant rate brings it."""
-    count = np.arange(TOTAL)
+    count = np.arange(total)
     random = np.random.default_rng(seed)
-    return (2.0 + size * ((count + 1) / TOTAL) ** -a + noise * random.normal(size=TOTAL)).astype(np.float32)
+    return (2.0 + size * ((count + 1) / total) ** -a + noise * random.normal(size=total)).astype(np.float32)
+
+
+def seldom(counts, values):
+    """Without the values at other counts."""
+    return np.where(np.isin(np.arange(len(values)), counts), values, np.float32(np.nan))
 
 
 @jax.jit
@@ -37,25 +42,49 @@ def plans(policy, values):
     return jax.lax.scan(step, policy.init(), (jnp.arange(len(values)), values))[::-1]
 
 
-@pytest.mark.parametrize("settings", [LAW, LAW | {"warmup": 40, "confidence": 0.5, "doubt": 0.05}], ids=["usual", "bold"])
-def test_it_plans_what_the_rule_says_in_float64(settings):
+BOLD = LAW | {"warmup": 40, "confidence": 0.5, "doubt": 0.05}
+SURE = LAW | {"doubt": 0.0, "confidence": 3.0}
+# Settings, losses, and when the decay begins: earlier or later than at half of the budget, or then.
+RULED = {
+    "early": (LAW, losses(0.5, 0.2, 0.02, 0), 589),
+    "slow": (LAW, losses(0.1, 1.0, 0.01, 1), 523),
+    "quick": (LAW, losses(0.8, 0.02, 0.005, 2), 179),
+    "early, bold": (BOLD, losses(0.5, 0.2, 0.02, 0), 660),
+    "slow, bold": (BOLD, losses(0.1, 1.0, 0.01, 1), 547),
+    "quick, bold": (BOLD, losses(0.8, 0.02, 0.005, 2), 300),
+    "given up": (LAW, losses(1.2, 0.1, 0.02, 67), 595),
+    "rising": (LAW, losses(0.5, -0.2, 0.02, 0), 491),
+    "sure": (SURE, losses(0.5, 0.2, 0.02, 0), 619),
+    "exact": (SURE, losses(0.5, 0.02, 0.0, 0), 125),
+    "constant, of which float32 can tell little": (LAW, np.full(TOTAL, 2_000.0, np.float32), 125),
+    "small": (SURE, losses(0.5, 0.2, 0.01, 0, 60), 30),
+}
+
+
+@pytest.mark.parametrize(("settings", "values", "begins"), RULED.values(), ids=RULED)
+def test_it_plans_what_the_rule_says_in_float64(settings, values, begins):
+    total = len(values)
     arguments = {"warmup_steps" if name == "warmup" else name: value for name, value in settings.items()}
-    policy = rx.AnnealWhenWorthIt(TOTAL, **arguments)
-    chosen = set()
-    for seed, (a, size, noise) in enumerate([(0.5, 0.2, 0.02), (0.1, 1.0, 0.01), (0.8, 0.02, 0.005)]):
-        values = losses(a, size, noise, seed)
-        oracle = Anneal(TOTAL, **settings)
-        want = [oracle(count, float(value)) for count, value in enumerate(values)]
-        got, state = plans(policy, values)
-        assert np.asarray(got).tolist() == want
-        chosen.add(want[-1])
-        # and what it expects of that
-        start = jnp.arange(50, TOTAL, 100)
-        gain, error = policy._gains(state.own, start, jnp.int32(TOTAL // 2))
-        there = np.array([oracle.gain_of(one, TOTAL // 2, oracle.fits()) for one in np.asarray(start).tolist()])
-        assert np.asarray(gain) == pytest.approx(there[:, 0], rel=2e-3, abs=2e-5)
-        assert np.asarray(error) == pytest.approx(there[:, 1], rel=5e-3, abs=2e-5)
-    assert len(chosen) > 2
+    policy, oracle = rx.AnnealWhenWorthIt(total, **arguments), Anneal(total, **settings)
+    want = [oracle(count, float(value)) for count, value in enumerate(values)]
+    got, state = plans(policy, values)
+    assert np.asarray(got).tolist() == want
+    assert want[-1] == begins
+    # and what it expects of that
+    start = jnp.arange(total // 20, total, total // 10)
+    gain, error = policy._gains(state.own, start, jnp.int32(total // 2))
+    there = np.array([oracle.gain_of(one, total // 2, oracle.fits()) for one in np.asarray(start).tolist()])
+    assert np.asarray(gain) == pytest.approx(there[:, 0], rel=1e-3, abs=1e-9)
+    assert np.asarray(error) == pytest.approx(there[:, 1], rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(2, 0), (3, 1), (8, 0), (40, 0), (64, 2), (100, 0), (130, 50), (300, 200), (5_000, 0)])
+def test_values_fall_into_the_blocks_of_the_rule(total, warmup):
+    oracle = Anneal(total, warmup)
+    for count in range(total):
+        oracle(count, 1.0)
+    own = plans(rx.AnnealWhenWorthIt(total, warmup_steps=warmup), np.ones(total, np.float32))[1].own
+    assert np.asarray(own.number).tolist() == [len(oracle.values.get(block, [])) for block in range(32)]
 
 
 def end(start, a, size):
@@ -85,6 +114,29 @@ def test_without_a_gain_or_enough_observations_it_is_half_the_budget():
     assert silent == pytest.approx([1e-3] * 6 + [8e-4, 6e-4, 4e-4, 2e-4, 0.0, 0.0], rel=1e-6)
 
 
+def test_a_law_is_fitted_to_six_blocks_from_an_eighth_of_the_budget_on():
+    """Exact losses, each in a block of its own: the value that comes after six of them is the first that can plan."""
+    for counts in ([130, 150, 175, 200, 230, 265, 300], [60, 70, 80, 92, 107, 123, 125], [50, 60, 70, 80, 92, 107, 124, 142]):
+        planned, state = plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), seldom(counts, losses(0.5, 0.02, 0.0, 0)))
+        assert np.asarray(planned)[counts[:-1]].tolist() == [500] * (len(counts) - 1)
+        assert planned[counts[-1]] != 500
+        assert f"; {len(counts) - 1} blocks of value" in rx.AnnealWhenWorthIt(TOTAL, **LAW).status(state.own)
+
+
+def test_at_the_count_at_which_it_begins_nothing_is_planned_any_more():
+    counts = [130, 150, 175, 200, 230, 265]
+    for last, begins in ((500, 500), (499, 809)):  # by this law to wait is better
+        values = seldom([*counts, last], losses(1.2, 0.3, 0.0, 0))
+        assert plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), values)[0][-1] == begins
+
+
+def test_half_is_kept_where_nothing_is_clear_even_if_half_itself_is_among_the_starts():
+    """Of 1,200 updates the twentieth start that is looked at from count 200 is 600, whose gain and its error are both 0."""
+    values = seldom([80, 92, 107, 123, 140, 160, 180, 200], losses(1.2, 0.3, 0.0, 0, 1_200))
+    for confidence, planned in ((1e6, -1), (1.64, 980)):
+        assert plans(rx.AnnealWhenWorthIt(1_200, **LAW | {"confidence": confidence}), values)[1].own.planned == planned
+
+
 def test_half_of_another_budget():
     """A run may be resumed with more updates: half the budget is half of what it is then, unless another start was chosen."""
     values = losses(0.5, 0.02, 0.01, 1)
@@ -106,6 +158,21 @@ def test_half_of_another_budget():
     assert float(long.evaluate(chosen, jnp.int32(begin + 1)).high) < 1
 
 
+def test_less_budget_than_was_planned_with():
+    """The decay was to begin at about 800 of 1,000 updates; of 700 it is over at 700, whatever is heard."""
+    state = plans(rx.AnnealWhenWorthIt(TOTAL, **LAW), np.where(np.arange(TOTAL) < 300, losses(1.2, 0.3, 0.01, 0), np.float32(np.nan)))[1]
+    assert int(state.own.planned) > 700
+    less = rx.AnnealWhenWorthIt(700, **LAW)
+    assert [float(less.evaluate(state, jnp.int32(count)).high) for count in (698, 699, 700, 850)] == [1, 1, 0, 0]
+
+
+def test_it_ends_with_its_budget():
+    rate = rx.Warmup(10) * 0.5 * rx.AnnealWhenWorthIt(100)
+    assert (rate.horizon, rx.stretch(rate, 2).horizon) == (100, 200)
+    with pytest.raises(ArgumentError, match=r"has no part whose end could be moved\. Make it anew"):
+        rx.extend(rx.control(optax.sgd, rate).init(jnp.ones(2)), 200)
+
+
 def test_the_decay_ends_with_the_budget_whenever_it_begins():
     rate = 0.5 * rx.AnnealWhenWorthIt(TOTAL, **LAW)
     rates = rx.simulate(rate, TOTAL + 2, {"value": np.r_[losses(0.5, 0.02, 0.01, 1), 2.0, 2.0]})
@@ -124,6 +191,9 @@ def test_what_it_says():
     own = plans(policy, values)[1].own
     assert policy.status(own).startswith(f"the decay began at count {int(own.planned):,}, which is predicted to gain 0.")
     assert policy.explain(own, own, 2.0).startswith(f"began the decay at count {int(own.planned):,}: which is predicted to gain 0.")
+    late = plans(policy, losses(1.2, 0.3, 0.01, 0))[1].own
+    assert int(late.planned) > TOTAL // 2
+    assert "which is predicted to gain 0." in policy.status(late)
     first = policy.start()
     assert policy.status(first) == (
         "the decay begins at count 500, half the budget, on which no other start is predicted to gain more than the error of that; "

@@ -351,6 +351,15 @@ def test_a_metric_that_becomes_an_array_is_named_too():
         recorder.updated(state, loss=jnp.ones(3))
 
 
+def test_a_metric_that_becomes_another_kind_of_number_is_kept_exactly():
+    state = TX.init(PARAMS)
+    recorder = rx.Recorder(state)
+    kinds = [jnp.float32(0.1), jnp.float32(0.2), jnp.bfloat16(0.1), jnp.int32(2**24 + 1), jnp.float16(0.1), 0.1, jnp.float32(0.3)]
+    for value in kinds:
+        recorder.updated(state, loss=value)
+    np.testing.assert_array_equal(recorder.history["loss"], [float(value) for value in kinds])
+
+
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():
     state = TX.init(PARAMS)
     with pytest.raises(rx.StateError, match="no rheostax learning rate"):

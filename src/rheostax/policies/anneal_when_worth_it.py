@@ -81,7 +81,7 @@ class AnnealWhenWorthIt(Policy):
           dtype=float32)
     """
 
-    total_steps: Steps = duration(ends=True)
+    total_steps: Steps = duration()
     _: dataclasses.KW_ONLY
     monitor: str = static(default="value")
     warmup_steps: Steps = duration(default=0)
@@ -185,9 +185,13 @@ class AnnealWhenWorthIt(Policy):
         return -jnp.float32(self.gain) * jnp.expm1(-jnp.float32(self.power) * jnp.log1p(steps / jnp.float32(self.timescale)))
 
     def evaluate(self, state: Observed, count: jax.Array) -> TwoFloat:
-        planned = self._begin(state.own)
-        span = jnp.maximum(jnp.int32(self.total_steps) - planned, 1)
-        return between(1.0, 0.0, span, jnp.maximum(count - planned, 0), straight)
+        total = jnp.int32(self.total_steps)
+        begin = jnp.minimum(self._begin(state.own), total - 1)  # a resumed run may have less budget than it was planned with
+        return between(1.0, 0.0, total - begin, jnp.maximum(count - begin, 0), straight)
+
+    @property
+    def horizon(self) -> int | None:
+        return int(self.total_steps)
 
     def signal(self, own: AnnealState) -> jax.Array:
         return own.began

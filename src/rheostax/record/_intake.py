@@ -32,7 +32,7 @@ class Intake:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._names: set[str] = set()  # metrics seen so far
-        self._single: set[str] = set()  # those of them that go into the vector
+        self._single: dict[str, Any] = {}  # those of them that go into the vector, and the shape and dtype that they had last
         self._deleted: set[str] = set()
         self._array: Any = None  # the type of a metric on the device
         self._copies: bool | None = None  # whether to copy; None as long as it isn't known
@@ -43,14 +43,14 @@ class Intake:
         single: list[str] = []
         others: dict[str, Any] = {}
         for name, value in metrics.items():
-            if type(value) is self._array and name in self._single and value.ndim == 0 and value.dtype in SINGLE:
+            if type(value) is self._array and (value.aval is self._single.get(name) or self._goes_in(name, value)):
                 single.append(name)
             elif type(value) is float and name in self._names:
                 others[name] = value
             elif value is not None:
                 others[name] = self._admit(name, value)
         values = [metrics[name] for name in single]
-        if type(x) is self._array or isinstance(x, jax.Array):
+        if type(x) is not self._reader.kind and isinstance(x, jax.Array):
             self._require_snapshot(x)
             return (x, *values), tuple(single), others
         parts = self._reader.parts(x)
@@ -60,6 +60,13 @@ class Intake:
             return (pack(*parts, *values),), tuple(single), others
         except ValueError:  # metrics on other devices than the state
             return (pack(*parts),), (), others | {name: jnp.copy(metrics[name]) for name in single}
+
+    def _goes_in(self, name: str, value: Any) -> bool:
+        """Tell whether an array goes into the vector. To look takes longer than to see that it is of one type with the last."""
+        if name not in self._single or value.shape != () or value.dtype not in SINGLE:
+            return False
+        self._single[name] = value.aval
+        return True
 
     def _must_copy(self, array: Any) -> bool:
         if self._copies is None:
@@ -88,7 +95,7 @@ class Intake:
             return float(array)
         if array.dtype in SINGLE:
             self._array = type(array)
-            self._single.add(name)  # from the next time on it goes into the vector
+            self._single[name] = array.aval  # from the next time on it goes into the vector
         return jnp.copy(array)
 
     def _require_snapshot(self, x: jax.Array) -> None:

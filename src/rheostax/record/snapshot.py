@@ -97,7 +97,7 @@ class Reader:
         self.templates = {name: state._replace(inner=()) for name, state in found.items()}
         self.first = np.asarray(pack(*_parts(found)))
         self.size = len(self.first)
-        self._kind, self._held, self._paths = type(x), held.dispatch(type(x)), _paths(held(x))
+        self.kind, self._held, self._paths = type(x), held.dispatch(type(x)), _paths(held(x))
         self._layouts = [state.layout for state in found.values()]
         self._array: type | None = None  # of an array on the device; known after the first time
 
@@ -107,7 +107,7 @@ class Reader:
 
     def _parts_where_they_were(self, x: Any) -> list[Any] | None:
         """Return the scalars, or None where something isn't as it was the last time."""
-        if type(x) is not self._kind or self._paths is None:
+        if type(x) is not self.kind or self._paths is None:
             return None
         root = self._held(x)
         parts: list[Any] = []
