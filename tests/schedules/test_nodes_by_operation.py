@@ -38,14 +38,22 @@ def test_repeat(factor, limit, shrink):
     rate, counts = rx.Repeat(rx.Linear(0.3, 0.02, 20), 20, factor, shrink, limit), np.arange(0, 256)
     places = [cycles.locate(count, 20, factor, limit or 20) for count in counts.tolist()]
     want = [oracle.linear(local, 0.3, 0.02, length) * shrink**cycle for cycle, local, length in places]
-    assert ulps(rate(counts), want).max() <= 1
+    values = rate(counts)
+    assert ulps(values, want).max() <= 1
     assert rate.horizon == (None if limit is None else cycles.begins(20, factor, limit)[-1])
+    assert rate(47) == values[47]
+    np.testing.assert_array_equal(rate(counts.reshape(2, 128)), values.reshape(2, 128))
 
 
 def test_repeat_far_out():
     """In the last cycle that int32 counts, and in one whose end it can't."""
     rate = rx.Repeat(rx.Linear(0.5, 0.25, 2**30), 2**30, length_factor=2.0)
     assert ulps(rate(np.array([2**30 - 1, 2**30, 2**30 + 2**28, LAST - 1])), [0.25, 0.5, 0.4375, 0.25]).max() <= 1
+    begin = (3**20 - 1) // 2  # of the last cycle that begins: it ends with int32
+    at = np.array([begin, begin + 1, begin + 2**28, LAST - 1])
+    assert ulps(rx.Repeat(rx.Linear(1.0, 0.0, 1), 1, length_factor=3.0)(at), 1 - (at - begin) / (LAST - begin)).max() <= 1
+    cut = rx.Repeat(rx.Linear(1.0, 0.5, 10), LAST - 1, length_factor=2.0)  # there is one update for its second cycle
+    assert cut(np.array([LAST - 2, LAST - 1, LAST])).tolist() == [0.5, 1.0, 0.5]
     even = rx.Repeat(rx.Linear(0.5, 0.25, 3), 3)
     at = np.array([LAST - 2, LAST - 1, LAST])
     assert ulps(even(at), 0.5 - 0.25 * (at % 3) / 3).max() <= 1
