@@ -41,7 +41,7 @@ def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1) -> dic
         jax.block_until_ready(block())
     names = list(blocks)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    with _without_garbage_collection():
+    with without_garbage_collection():
         for i in range(rounds):
             shift = i % len(names)
             for name in names[shift:] + names[:shift]:
@@ -53,7 +53,8 @@ def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1) -> dic
 
 
 @contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
+    """Collect garbage before, and not meanwhile."""
     gc.collect()
     gc.freeze()  # or the collections between the rounds would go through all of JAX, and leave nothing of it in the caches
     gc.disable()

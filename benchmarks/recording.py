@@ -1,87 +1,134 @@
-"""What it costs to record every update: the same loop with and without a recorder."""
+"""What it costs to record every update: the same loop with and without a recorder.
+
+Under `jax.jit` an update is a millisecond of computing, which the recorder's work on the host goes beside. Under `nnx.jit` it is a
+millisecond of Python, to which that work is added.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 import rheostax as rx
 from benchmarks import _workload as work
-from benchmarks._measure import Block, Spread, interleave
+from benchmarks._measure import Block, Spread, interleave, without_garbage_collection
 from benchmarks._report import Row, Target, Topic, compared
+from benchmarks.update_jax import arguments, make_step
 from rheostax.record import JsonLines, snapshot
 
-WIDTHS = [192] * 5  # an update of about a millisecond
+COMPUTING, IN_PYTHON = [320] * 5, [192] * 5  # widths with which an update takes about a millisecond under either
+WAYS = {  # whether JSON Lines are written, and whether the step returns a snapshot
+    "recorded in memory": (False, False),
+    "recorded as JSON Lines": (True, False),
+    "recorded as JSON Lines, the step returns a snapshot": (True, True),
+}
+
+Step = Callable[[], tuple[jax.Array, Any]]  # makes an update, and returns its loss and what the recorder is given
 
 
 def run(quick: bool = False) -> Topic:
-    updates, rounds = (10, 3) if quick else (200, 40)
+    updates, rounds = (10, 3) if quick else (500, 50)  # 500: what a recorder sends at once
+    rows = _compare("jax.jit", functools.partial(_pure, COMPUTING), updates, rounds)
+    rows += _compare("nnx.jit", functools.partial(_nnx, IN_PYTHON), updates, rounds)
+    for inside in (False, True):
+        spread = Spread.of(_calls(_nnx(IN_PYTHON, inside), updates, max(rounds // 3, 3)))
+        name = "the step returns a snapshot" if inside else "in memory"
+        rows.append(Row.measured(f"nnx.jit: processor time of the recorder per update, {name}", spread, "us", Target("<=", 10.0)))
+    return Topic("Time of an update of about a millisecond, loss and learning rate recorded at every one", rows)
+
+
+def _compare(label: str, make: Callable[[bool], tuple[Any, Step]], updates: int, rounds: int) -> list[Row]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours = {
-            "recorded in memory": _block(stack, updates, []),
-            "recorded as JSON Lines": _block(stack, updates, [JsonLines(folder / "a")]),
-            "recorded as JSON Lines, the step returns a snapshot": _block(stack, updates, [JsonLines(folder / "b")], inside=True),
-        }
-        again = {"not recorded, another model": _block(stack, updates)}  # what noise alone makes of the ratio
-        seconds = interleave({"not recorded": _block(stack, updates), **again, **ours}, rounds)
-        alone = interleave(
-            {"in memory": _alone(stack, updates, []), "as JSON Lines": _alone(stack, updates, [JsonLines(folder / "c")])}, rounds
-        )
-    rows = compared(seconds, updates, Target("<=", 1.01), judged=ours)
-    for name, sample in alone.items():  # a hundredth of a millisecond; the ratios above can't tell so little from noise
-        spread = Spread.of(sample / updates * 1e6)
-        rows.append(Row.measured(f"what the host does per update, {name}", spread, "us", Target("<=", 10.0)))
-    return Topic("Time of an update under nnx.jit, loss and learning rate recorded at every one", rows)
+        plain = {f"{label}: not recorded": _block(make(False)[1], updates)}
+        again = {f"{label}: not recorded, once more": _block(make(False)[1], updates)}  # what noise alone makes of the ratio
+        ours = {}
+        for i, (name, (written, inside)) in enumerate(WAYS.items()):
+            x, step = make(inside)
+            recorder = stack.enter_context(rx.Recorder(x, [JsonLines(folder / str(i))] if written else [], every=updates))
+            ours[f"{label}: {name}"] = _block(step, updates, recorder)
+        return compared(interleave({**plain, **again, **ours}, rounds), updates, Target("<=", 1.01), judged=ours)
 
 
-def _alone(stack: contextlib.ExitStack, updates: int, sinks: Any) -> Block:
-    """Make a block that records, fetches and writes `updates` times what is ready, and computes nothing."""
-    model = work.MLP(*WIDTHS, rngs=nnx.Rngs(0))
-    optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
-    loss = jax.block_until_ready(jax.random.normal(jax.random.key(0)))
-    recorder = stack.enter_context(rx.Recorder(optimizer, sinks, every=2 * updates))
-    for _ in range(2):
-        optimizer.update(model, nnx.state(model, nnx.Param), value=loss)
-        recorder.updated(optimizer, loss=loss)  # sees that nothing is donated
+def _block(step: Step, updates: int, recorder: rx.Recorder | None = None) -> Block:
+    """Make a block of updates; each sends one batch of `updates` records."""
 
     def block() -> Any:
         for _ in range(updates):
-            recorder.updated(optimizer, loss=loss)
-        recorder.flush()
+            loss, seen = step()
+            if recorder is not None:
+                record(recorder, loss, seen)
         return loss
 
     return block
 
 
-def _block(stack: contextlib.ExitStack, updates: int, sinks: Any = None, inside: bool = False) -> Block:
-    """Make a block of updates; each sends one batch of `updates` records."""
-    model = work.MLP(*WIDTHS, rngs=nnx.Rngs(0))
+def record(recorder: rx.Recorder, loss: jax.Array, seen: Any) -> None:
+    if isinstance(seen, jax.Array):  # a snapshot, and the loss in it
+        recorder.updated(seen)
+    else:
+        recorder.updated(seen, loss=loss)
+
+
+def _calls(made: tuple[Any, Step], updates: int, rounds: int) -> np.ndarray:
+    """Return the microseconds of the host's processor that the recorder takes of an update within the loop, `[rounds]`."""
+    x, step = made
+    taken = np.zeros((rounds + 1, updates))
+    with rx.Recorder(x, every=updates) as recorder, without_garbage_collection():
+        for i in np.ndindex(*taken.shape):
+            loss, seen = step()
+            begin = time.thread_time()
+            record(recorder, loss, seen)
+            taken[i] = time.thread_time() - begin
+    clock = [time.thread_time() - time.thread_time() for _ in range(1000)]  # what it takes to ask for the time
+    return (taken[1:].mean(1) + np.median(clock)) * 1e6
+
+
+def _pure(widths: list[int], inside: bool) -> tuple[Any, Step]:
+    """Return the first state, and updates under jax.jit, donated."""
+    tx = work.controlled_adam()
+    plain = make_step(tx)
+    params, state, x, y = arguments(widths, tx)
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def telling(*given: Any) -> Any:
+        params, state, loss = plain(*given)
+        return params, state, loss, snapshot(state, loss=loss)
+
+    def step() -> tuple[jax.Array, Any]:
+        nonlocal params, state
+        if inside:
+            params, state, loss, seen = telling(params, state, x, y)
+            return loss, seen
+        params, state, loss = plain(params, state, x, y)
+        return loss, state
+
+    return state, step
+
+
+def _nnx(widths: list[int], inside: bool) -> tuple[Any, Step]:
+    """Return the optimizer, and updates under nnx.jit."""
+    model = work.MLP(*widths, rngs=nnx.Rngs(0))
     optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
-    x, y = (array[0] for array in work.batches(1, WIDTHS[0], WIDTHS[-1]))
-    recorder = None if sinks is None else stack.enter_context(rx.Recorder(optimizer, sinks, every=updates))
+    x, y = (array[0] for array in work.batches(1, widths[0], widths[-1]))
 
     @nnx.jit
-    def step(model: Any, optimizer: Any, x: jax.Array, y: jax.Array) -> Any:
+    def update(model: Any, optimizer: Any, x: jax.Array, y: jax.Array) -> Any:
         loss, grads = nnx.value_and_grad(work.squared_error)(model, x, y)
         optimizer.update(model, grads, value=loss)
-        return (loss, snapshot(optimizer)) if inside else (loss, None)
+        return loss, (snapshot(optimizer, loss=loss) if inside else None)
 
-    def plain() -> Any:
-        for _ in range(updates):
-            loss, _ = step(model, optimizer, x, y)
-        return loss
+    def step() -> tuple[jax.Array, Any]:
+        loss, seen = update(model, optimizer, x, y)
+        return loss, (seen if inside else optimizer)
 
-    def recorded() -> Any:
-        assert recorder is not None
-        for _ in range(updates):
-            loss, seen = step(model, optimizer, x, y)
-            recorder.updated(seen if inside else optimizer, loss=loss)
-        return loss
-
-    return plain if recorder is None else recorded
+    return optimizer, step

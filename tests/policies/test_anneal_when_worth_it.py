@@ -78,6 +78,18 @@ def test_it_plans_what_the_rule_says_in_float64(settings, values, begins):
     assert np.asarray(error) == pytest.approx(there[:, 1], rel=1e-3, abs=1e-9)
 
 
+def test_what_float32_cannot_tell_apart_is_no_certainty():
+    """Exact losses by an exponent that is tried: what is left over is rounding, of which a floor says how much there may be."""
+    values = (18.0 + losses(np.geomspace(0.05, 2.0, 16)[9], 0.02, 0.0, 0)).astype(np.float32)
+    policy, oracle = rx.AnnealWhenWorthIt(TOTAL, **SURE), Anneal(TOTAL, **SURE)
+    for count, value in enumerate(values[:120]):
+        oracle(count, float(value))
+    state = plans(policy, np.where(np.arange(TOTAL) < 120, values, np.float32(np.nan)))[1]
+    start = jnp.arange(150, TOTAL, 100)
+    there = [oracle.gain_of(one, TOTAL // 2, oracle.fits())[1] for one in np.asarray(start).tolist()]
+    assert np.asarray(policy._gains(state.own, start, jnp.int32(TOTAL // 2))[1]) == pytest.approx(there, rel=0.1)
+
+
 @pytest.mark.parametrize(("total", "warmup"), [(2, 0), (3, 1), (8, 0), (40, 0), (64, 2), (100, 0), (130, 50), (300, 200), (5_000, 0)])
 def test_values_fall_into_the_blocks_of_the_rule(total, warmup):
     oracle = Anneal(total, warmup)
@@ -193,7 +205,8 @@ def test_what_it_says():
     assert policy.explain(own, own, 2.0).startswith(f"began the decay at count {int(own.planned):,}: which is predicted to gain 0.")
     late = plans(policy, losses(1.2, 0.3, 0.01, 0))[1].own
     assert int(late.planned) > TOTAL // 2
-    assert "which is predicted to gain 0." in policy.status(late)
+    (gain,), (error,) = policy._gains(late, late.planned[None], jnp.int32(TOTAL // 2))
+    assert f"which is predicted to gain {gain:.2g} +- {error:.2g} on half the budget" in policy.status(late)
     first = policy.start()
     assert policy.status(first) == (
         "the decay begins at count 500, half the budget, on which no other start is predicted to gain more than the error of that; "

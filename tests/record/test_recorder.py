@@ -30,6 +30,9 @@ donating = jax.jit(update, donate_argnums=0)
 telling = jax.jit(lambda state, loss: ((new := update(state, loss)[0]), snapshot(new), loss), donate_argnums=0)
 
 
+telling_all = jax.jit(lambda state, loss: ((new := update(state, loss)[0]), snapshot(new, loss=loss)), donate_argnums=0)
+
+
 class Kept(Sink):
     """Keep what comes, batch by batch."""
 
@@ -71,6 +74,12 @@ def with_snapshots(recorder, state):
         recorder.updated(seen, loss=value)
 
 
+def with_metrics_in_snapshots(recorder, state):
+    for loss in LOSSES:
+        state, seen = telling_all(state, loss)
+        recorder.updated(seen)
+
+
 def scanned(recorder, state):
     def body(state, loss):
         state, loss = update(state, loss)
@@ -81,7 +90,20 @@ def scanned(recorder, state):
         recorder.scanned(seen, loss=losses)
 
 
-LOOPS = {"jit": per_update(step), "donating": per_update(donating), "snapshots": with_snapshots, "scan": scanned}
+def scanned_with_metrics(recorder, state):
+    for half in jnp.split(LOSSES, 2):
+        state, seen = jax.jit(functools.partial(jax.lax.scan, telling_all))(state, half)
+        recorder.scanned(seen)
+
+
+LOOPS = {
+    "jit": per_update(step),
+    "donating": per_update(donating),
+    "snapshots": with_snapshots,
+    "metrics in snapshots": with_metrics_in_snapshots,
+    "scan": scanned,
+    "metrics in a scan's snapshots": scanned_with_metrics,
+}
 
 
 @pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
@@ -360,6 +382,57 @@ def test_a_metric_that_becomes_another_kind_of_number_is_kept_exactly():
     np.testing.assert_array_equal(recorder.history["loss"], [float(value) for value in kinds])
 
 
+def test_snapshots_say_what_their_metrics_are_called():
+    """Others at each update, of names that are as long, beside others that are handed over."""
+    state = TX.init(PARAMS)
+    recorder = rx.Recorder(state)
+    told = [{"aé": 1.0}, {"bé": 2.0}, {"aé": 3.0, "bé": jnp.bfloat16(0.1)}, {}, {"bé": 4.0, "aé": jnp.float16(0.1)}, {"x": None, "bé": 5.0}]
+    for k, metrics in enumerate(told):
+        recorder.updated(snapshot(state, **metrics), lr2=jnp.float32(k), **({"host": 0.1} if k == 2 else {}))
+    nan = np.nan
+    want = {
+        "aé": [1, nan, 3, nan, float(jnp.float16(0.1)), nan],
+        "bé": [nan, 2, float(jnp.bfloat16(0.1)), nan, 4, 5],
+        "lr2": range(6),
+        "host": [nan, nan, 0.1, nan, nan, nan],
+    }
+    history = recorder.history
+    assert set(history) == {"count", "learning_rate", "time", *want}
+    for name, column in want.items():
+        np.testing.assert_array_equal(history[name], column)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [
+        ({"loss": jnp.ones(2)}, r"the metric 'loss' must be a float32, bfloat16 or float16 scalar; .*got float32 \[2\]"),
+        ({"loss": jnp.int32(1)}, r"hand others to Recorder.updated; got int32 \[\]"),
+        ({"loss": 1}, "got int"),
+        ({"loss": jnp.complex64(1j)}, r"got complex64 \[\]"),
+        ({"time": 1.0}, "'time' is a field of every record"),
+    ],
+)
+def test_what_a_snapshot_cannot_carry_is_refused(metrics, says):
+    with pytest.raises(rx.ArgumentError, match=says):
+        snapshot(TX.init(PARAMS), **metrics)
+
+
+def test_what_is_given_twice_or_has_no_label_is_refused():
+    state = TX.init(PARAMS)
+    seen = snapshot(state, loss=1.0)
+    recorder = rx.Recorder(state)
+    with pytest.raises(rx.ArgumentError, match="the snapshot carries 'loss' already"):
+        recorder.updated(seen, loss=2.0)
+    with pytest.raises(rx.ArgumentError, match=r"Recorder.scanned: the snapshot carries 'loss' already"):
+        recorder.scanned(seen[None], loss=[2.0])
+    for wrong in (seen.at[-1].set(0), seen.at[-1].set(2), seen[:-1], seen[None]):
+        with pytest.raises(rx.ArgumentError, match=r"what rheostax\.record\.snapshot returned"):
+            recorder.updated(wrong)
+    with pytest.raises(rx.ArgumentError, match=r"what rheostax\.record\.snapshot returned, stacked by scan"):
+        recorder.scanned(seen.at[-1].set(-1)[None])
+    assert len(recorder) == 0
+
+
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():
     state = TX.init(PARAMS)
     with pytest.raises(rx.StateError, match="no rheostax learning rate"):
@@ -375,7 +448,7 @@ def test_what_is_no_learning_rate_of_this_recorder_is_refused():
     recorder.updated(state)
     with pytest.raises(rx.StateError, match="this is another"):
         recorder.updated(other)
-    with pytest.raises(rx.ArgumentError, match=r"snapshot returned: int32 \[\d+\]; got float32 \[2\]"):
+    with pytest.raises(rx.ArgumentError, match=r"snapshot returned: int32 \[\d+\] without metrics; got float32 \[2\]"):
         recorder.updated(jnp.ones(2))
     with pytest.raises(rx.ArgumentError, match=r"stacked by scan.*got int32 \[3, 1\]"):
         recorder.scanned(jnp.ones((3, 1), jnp.int32))

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Chunk", "Column", "Entry", "columns_of", "history"]
+__all__ = ["OWN", "Chunk", "Column", "Entry", "columns_of", "history", "label", "labelled"]
+
+OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
 
 
 class Entry(NamedTuple):
     """What is kept of one moment; until it is fetched, on the device."""
 
-    arrays: tuple[Any, ...]  # one after the other a vector, int32 [m + names]: of `snapshot`, metrics behind it
+    arrays: tuple[Any, ...]  # one after the other a vector, int32 [m + names]: what `snapshot` returns, metrics behind it
     names: tuple[str, ...]  # of these metrics
     others: dict[str, Any]  # further metrics: floats, and arrays before they are fetched
     applied: bool  # whether it was an update
@@ -102,22 +104,53 @@ def columns_of(entries: Sequence[Entry], size: int) -> tuple[np.ndarray, list[Co
     """Fetch vectors and take them apart: what lies before `size`, `int32 [n, size]`, and the metrics."""
     found: dict[tuple[str, bool], tuple[list[Any], list[Any]]] = {}
     heads, at = [np.zeros((0, size), np.int32)], 0
-    for (names, _), group in itertools.groupby(entries, lambda entry: (entry.names, len(entry.arrays))):
+    for (names, *_), group in itertools.groupby(entries, _kind):
         some = list(group)
         rows = np.concatenate([_bits(column) for column in zip(*(entry.arrays for entry in some), strict=True)], axis=1)
+        own = rows.shape[1] - len(names)
         heads.append(rows[:, :size])
-        for i, name in enumerate(names):
+        given = [(name, np.arange(len(some)), rows[:, own + i].view(np.float32)) for i, name in enumerate(names)]
+        for name, places, column in (*labelled(rows[:, size:own]), *given):
             where, values = found.setdefault((name, True), ([], []))
-            where.append(np.arange(at, at + len(some)))
-            values.append(rows[:, size + i].view(np.float32))
-        for i, entry in enumerate(some, start=at):
-            for name, value in entry.others.items():
+            where.append(at + places)
+            values.append(column)
+        for i, others in enumerate((entry.others for entry in some), start=at):
+            for name, value in others.items() if others else ():
                 where, values = found.setdefault((name, isinstance(value, np.float32)), ([], []))
                 where.append([i])
                 values.append([value])
         at += len(some)
     columns = [Column(name, np.concatenate(where), np.concatenate(values)) for (name, _), (where, values) in found.items()]
     return np.concatenate(heads), columns
+
+
+def _kind(entry: Entry) -> tuple[Any, ...]:
+    """Return what the entries have in common whose vectors are rows of one array."""
+    arrays = entry.arrays
+    return entry.names, len(arrays), arrays[0].shape
+
+
+def label(names: Sequence[str]) -> np.ndarray:
+    """Return what stands behind metrics in a vector and says what they are called, `int32 [n]`: the names, and how many."""
+    text = "\0".join(names).encode()
+    return np.array([*np.frombuffer(text + bytes(-len(text) % 4), np.int32), len(names)], np.int32)
+
+
+def labelled(tails: np.ndarray) -> Iterator[Column]:
+    """Yield the metrics in vectors with a label, or without either, `int32 [n, m]`.
+
+    Raises:
+        ValueError: If there is something else.
+    """
+    left = np.arange(len(tails)) if tails.shape[1] else np.arange(0)
+    while len(left):
+        first = tails[left[0]]
+        if not 0 < first[-1] < len(first) - 1:
+            raise ValueError("no label")
+        same = (tails[left, first[-1] :] == first[first[-1] :]).all(axis=1)
+        rows, left = left[same], left[~same]
+        for i, name in enumerate(first[first[-1] : -1].tobytes().rstrip(b"\0").decode().split("\0")):
+            yield Column(name, rows, tails[rows, i].view(np.float32))
 
 
 def _bits(arrays: Sequence[Any]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,13 +12,10 @@ import numpy as np
 
 from rheostax._words import counted
 from rheostax.errors import ArgumentError, RheostaxWarning
-from rheostax.record._chunk import Column, Entry, columns_of
-from rheostax.record.snapshot import Reader, pack
+from rheostax.record._chunk import OWN, Column, Entry, columns_of, labelled
+from rheostax.record.snapshot import SINGLE, Reader, pack
 
-__all__ = ["Intake", "scanned_metric"]
-
-OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
-SINGLE = frozenset(map(np.dtype, (np.float32, jnp.bfloat16, np.float16)))  # float32 holds them exactly
+__all__ = ["Intake", "require_once", "scanned_metric", "told_in"]
 
 
 class Intake:
@@ -37,21 +34,26 @@ class Intake:
         self._array: Any = None  # the type of a metric on the device
         self._copies: bool | None = None  # whether to copy; None as long as it isn't known
         self._before: Any = None  # an array of the state that came before
+        self._vector: Any = None  # shape and dtype of a snapshot, once one has come
 
     def take(self, x: Any, metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], dict[str, Any]]:
         """Return the first three fields of an entry."""
+        if not metrics and type(x) is self._array and x.aval is self._vector:
+            return (x,), (), {}
         single: list[str] = []
+        values: list[Any] = []
         others: dict[str, Any] = {}
         for name, value in metrics.items():
             if type(value) is self._array and (value.aval is self._single.get(name) or self._goes_in(name, value)):
                 single.append(name)
+                values.append(value)
             elif type(value) is float and name in self._names:
                 others[name] = value
             elif value is not None:
                 others[name] = self._admit(name, value)
-        values = [metrics[name] for name in single]
         if type(x) is not self._reader.kind and isinstance(x, jax.Array):
-            self._require_snapshot(x)
+            if x.aval is not self._vector:
+                self._require_snapshot(x, metrics)
             return (x, *values), tuple(single), others
         parts = self._reader.parts(x)
         if not self._must_copy(parts[1]):
@@ -98,12 +100,15 @@ class Intake:
             self._single[name] = array.aval  # from the next time on it goes into the vector
         return jnp.copy(array)
 
-    def _require_snapshot(self, x: jax.Array) -> None:
+    def _require_snapshot(self, x: jax.Array, metrics: dict[str, Any]) -> None:
+        """Look at the first snapshot of a shape, which waits for it."""
         if isinstance(x, jax.core.Tracer):
             raise ArgumentError("Recorder: x is a tracer; call the recorder outside of jax.jit.")
-        if x.shape != (self._reader.size,) or x.dtype != np.int32:
-            rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}]"
+        if x.ndim != 1 or (told := told_in(x[None], self._reader.size)) is None:
+            rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}] without metrics"
             raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
+        require_once("Recorder", told, metrics)
+        self._array, self._vector = type(x), x.aval
 
     def fetch(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], np.ndarray, list[Column]]:
         """Return the entries without those that were deleted, and what `columns_of` makes of them. It waits for the device."""
@@ -140,6 +145,22 @@ class Intake:
             told += "is left out." if name == "learning_rate" else f"has NaN. Hand over a copy: jnp.copy({name})."
             warnings.warn(told, RheostaxWarning, stacklevel=5)
         self._deleted.clear()
+
+
+def told_in(snapshots: Any, size: int) -> list[Column] | None:
+    """Return the metrics that snapshots carry, `int32 [n, m]`; None if they are something else."""
+    if snapshots.ndim != 2 or snapshots.shape[1] < size or snapshots.dtype != np.int32:
+        return None
+    try:
+        return list(labelled(np.asarray(snapshots)[:, size:]))
+    except ValueError:
+        return None
+
+
+def require_once(who: str, told: Sequence[Column], metrics: Mapping[str, Any]) -> None:
+    """Refuse metrics that are in a snapshot and are given beside it too."""
+    if twice := [column.name for column in told if metrics.get(column.name) is not None]:
+        raise ArgumentError(f"{who}: the snapshot carries {twice[0]!r} already; don't give it again.")
 
 
 def scanned_metric(name: str, values: Any, n: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from rheostax._words import counted, plain
 from rheostax.describe import describe
 from rheostax.errors import ArgumentError, StateError
 from rheostax.record._chunk import Chunk, Column, Entry, history
-from rheostax.record._intake import Intake, scanned_metric
+from rheostax.record._intake import Intake, require_once, scanned_metric, told_in
 from rheostax.record._moments import decisions_in, rates_by_group
 from rheostax.record._outlets import Outlets
 from rheostax.record._saved import arrays_of, chunk_of, decisions_from
@@ -70,7 +70,7 @@ class Recorder:
         x: Any,
         sinks: Iterable[Sink] | Sink = (),
         *,
-        every: int = 200,
+        every: int = 500,
         seconds: float = 10.0,
         config: Mapping[str, Any] | None = None,
     ) -> None:
@@ -108,7 +108,7 @@ class Recorder:
         Record every update: decisions are found by comparing with the one before.
 
         Args:
-            x: The optimizer or the new state; or what `snapshot` returned in the training step.
+            x: The optimizer or the new state; or what `snapshot` returned in the training step, with metrics or without.
             **metrics: Scalars by name: jax (they stay on the device), numpy or Python; None is left out.
 
         Raises:
@@ -149,23 +149,24 @@ class Recorder:
 
         Args:
             snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`.
-            **metrics: By name, one value per update: `[n]`.
+            **metrics: By name, one value per update, `[n]`, if the snapshots don't carry them.
 
         Raises:
             ArgumentError: If the shapes don't fit.
         """
         rows = np.asarray(snapshots)
-        if rows.ndim != 2 or rows.shape[1] != self._reader.size or rows.dtype != np.int32:
-            rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {self._reader.size}]"
+        if (told := told_in(rows, self._reader.size)) is None:
+            rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {self._reader.size}] without metrics"
             raise ArgumentError(f"Recorder.scanned: snapshots must be {rule}; got {rows.dtype} {list(rows.shape)}.")
+        require_once("Recorder.scanned", told, metrics)
         values = {name: scanned_metric(name, value, len(rows)) for name, value in metrics.items() if value is not None}
         self.flush()
         if len(rows):
             began = self._chunks[-1].time[-1] if self._chunks else 0.0
             now = time.perf_counter() - self._started
             times = np.linspace(began, now, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
-            columns = [Column(name, np.arange(len(rows)), value) for name, value in values.items()]
-            self._digest(rows, columns, np.ones(len(rows), bool), times)
+            columns = told + [Column(name, np.arange(len(rows)), value) for name, value in values.items()]
+            self._digest(rows[:, : self._reader.size], columns, np.ones(len(rows), bool), times)
 
     def flush(self) -> None:
         """Wait for what is still on the device, and hand it to the sinks."""
@@ -257,10 +258,10 @@ class Recorder:
         if self._closed:
             raise ArgumentError("Recorder: it was closed; make another one to go on.")
         arrays, names, others = self._intake.take(x, metrics)
-        now = time.perf_counter() - self._started
-        self._waiting.append(Entry(arrays, names, others, applied, now, said))
-        if len(self._waiting) >= self._most or now - self._waiting[0].time > self.seconds:
-            self._send(max(len(self._waiting) - self._held_back, 1))
+        now, waiting = time.perf_counter() - self._started, self._waiting
+        waiting.append(Entry(arrays, names, others, applied, now, said))
+        if len(waiting) >= self._most or now - waiting[0].time > self.seconds:
+            self._send(max(len(waiting) - self._held_back, 1))
 
     def _send(self, n: int) -> None:
         """Fetch the n oldest moments, and tell the sinks."""

@@ -18,34 +18,54 @@ import numpy as np
 
 from rheostax._control_state import ControlState
 from rheostax.errors import ArgumentError, StateError
+from rheostax.record._chunk import OWN, label
 from rheostax.state import controls, held, opt_state
 
 __all__ = ["Reader", "Seen", "pack", "snapshot"]
 
+SINGLE = frozenset(map(np.dtype, (np.float32, jnp.bfloat16, np.float16)))  # float32 holds them exactly
+
 Scalars = tuple[Any, Any, Any]  # learning_rate, floats and ints of a ControlState
 
 
-def snapshot(x: Any) -> jax.Array:
-    """Return everything that a `Recorder` needs to know of a learning rate, as one small vector.
+def snapshot(x: Any, /, **metrics: Any) -> jax.Array:
+    """Return everything that a `Recorder` needs to know of a learning rate, and metrics, as one small vector.
 
-    Return it from a jitted training step beside the loss, and hand it to `Recorder.updated` in place of the optimizer: then recording
-    dispatches nothing. Return it from the body of `jax.lax.scan`, and hand what comes out to `Recorder.scanned`.
+    Return it from a jitted training step, and hand it to `Recorder.updated` in place of the optimizer: then recording
+    dispatches nothing, and keeps one array. Return it from the body of `jax.lax.scan`, and hand what comes out to `Recorder.scanned`.
 
     Args:
         x: An optax state that holds a `control`, or an `nnx.Optimizer`; inside or outside `jax.jit`.
+        **metrics: By name, scalars of float32, bfloat16 or float16, or Python's floats, as float32. None is left out.
 
     Returns:
         `int32 [m]`, a copy.
 
     Raises:
         StateError: If there is no control in it, or it is a batch of states.
+        ArgumentError: If a metric is something else, or has the name of a field of a record.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
     >>> state = rx.control(optax.sgd, 0.5).init(jnp.ones(2))
-    >>> snapshot(state).dtype
-    dtype('int32')
+    >>> with rx.Recorder(state) as recorder:
+    ...     recorder.observed(snapshot(state, loss=0.25))
+    >>> print(recorder.history["loss"])
+    [0.25]
     """
-    return pack(*_parts(controls(opt_state(x))))
+    given = {name: _single(name, value) for name, value in metrics.items() if value is not None}
+    return pack(*_parts(controls(opt_state(x))), *given.values(), *([label(list(given))] if given else []))
+
+
+def _single(name: str, value: Any) -> jax.Array:
+    """Return a metric, which float32 has to hold as it is."""
+    if name in OWN:
+        raise ArgumentError(f"snapshot: {name!r} is a field of every record; give the metric another name.")
+    if isinstance(value, float):
+        value = np.float32(value)
+    if jnp.shape(value) != () or jnp.result_type(value) not in SINGLE:
+        rule = "must be a float32, bfloat16 or float16 scalar; hand others to Recorder.updated"
+        raise ArgumentError(f"snapshot: the metric {name!r} {rule}; got {jnp.result_type(value)} {list(jnp.shape(value))}.")
+    return jnp.asarray(value)
 
 
 @jax.jit
@@ -112,7 +132,7 @@ class Reader:
         root = self._held(x)
         parts: list[Any] = []
         try:
-            for path, layout in zip(self._paths, self._layouts, strict=True):
+            for path, layout in zip(self._paths, self._layouts):  # noqa: B905  strict takes time, at every update
                 node = root
                 for step in path:
                     node = step(node)
