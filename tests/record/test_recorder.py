@@ -425,12 +425,18 @@ def test_what_is_given_twice_or_has_no_label_is_refused():
         recorder.updated(seen, loss=2.0)
     with pytest.raises(rx.ArgumentError, match=r"Recorder.scanned: the snapshot carries 'loss' already"):
         recorder.scanned(seen[None], loss=[2.0])
-    for wrong in (seen.at[-1].set(0), seen.at[-1].set(2), seen[:-1], seen[None]):
+    recorder.updated(seen)
+    recorder.updated(snapshot(state, size=2.0), loss=3.0)  # as long a name
+    recorder.updated(seen, loss=4.0)
+    recorder.updated(seen, loss=5)
+    np.testing.assert_array_equal(recorder.history["loss"], [1.0, 3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(recorder.history["size"], [np.nan, 2.0, np.nan, np.nan])
+    for wrong in (seen[:-1], seen[None], snapshot(state, metric=1.0).at[-1].set(0), snapshot(state, ab=1.0, c=2.0).at[-1].set(9)):
         with pytest.raises(rx.ArgumentError, match=r"what rheostax\.record\.snapshot returned"):
             recorder.updated(wrong)
     with pytest.raises(rx.ArgumentError, match=r"what rheostax\.record\.snapshot returned, stacked by scan"):
         recorder.scanned(seen.at[-1].set(-1)[None])
-    assert len(recorder) == 0
+    assert len(recorder) == 4
 
 
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():

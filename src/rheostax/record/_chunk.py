@@ -110,7 +110,8 @@ def columns_of(entries: Sequence[Entry], size: int) -> tuple[np.ndarray, list[Co
         own = rows.shape[1] - len(names)
         heads.append(rows[:, :size])
         given = [(name, np.arange(len(some)), rows[:, own + i].view(np.float32)) for i, name in enumerate(names)]
-        for name, places, column in (*labelled(rows[:, size:own]), *given):
+        told = (column for column in labelled(rows[:, size:own]) if column.name not in names)
+        for name, places, column in (*told, *given):
             where, values = found.setdefault((name, True), ([], []))
             where.append(at + places)
             values.append(column)

@@ -34,7 +34,8 @@ class Intake:
         self._array: Any = None  # the type of a metric on the device
         self._copies: bool | None = None  # whether to copy; None as long as it isn't known
         self._before: Any = None  # an array of the state that came before
-        self._vector: Any = None  # shape and dtype of a snapshot, once one has come
+        self._vector: Any = None  # shape and dtype of the last snapshot
+        self._vectors: set[Any] = set()  # and of all that have come
 
     def take(self, x: Any, metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], dict[str, Any]]:
         """Return the first three fields of an entry."""
@@ -52,8 +53,7 @@ class Intake:
             elif value is not None:
                 others[name] = self._admit(name, value)
         if type(x) is not self._reader.kind and isinstance(x, jax.Array):
-            if x.aval is not self._vector:
-                self._require_snapshot(x, metrics)
+            self._require_snapshot(x, metrics)
             return (x, *values), tuple(single), others
         parts = self._reader.parts(x)
         if not self._must_copy(parts[1]):
@@ -101,13 +101,15 @@ class Intake:
         return jnp.copy(array)
 
     def _require_snapshot(self, x: jax.Array, metrics: dict[str, Any]) -> None:
-        """Look at the first snapshot of a shape, which waits for it."""
+        """Look into the first snapshot of a shape, for which that waits. Where metrics are told later by both, what is given counts."""
         if isinstance(x, jax.core.Tracer):
             raise ArgumentError("Recorder: x is a tracer; call the recorder outside of jax.jit.")
-        if x.ndim != 1 or (told := told_in(x[None], self._reader.size)) is None:
-            rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}] without metrics"
-            raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
-        require_once("Recorder", told, metrics)
+        if x.aval not in self._vectors:
+            if x.ndim != 1 or (told := told_in(np.asarray(x)[None], self._reader.size)) is None:
+                rule = f"the optimizer, its state, or what rheostax.record.snapshot returned: int32 [{self._reader.size}] without metrics"
+                raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
+            require_once("Recorder", told, metrics)
+            self._vectors.add(x.aval)
         self._array, self._vector = type(x), x.aval
 
     def fetch(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], np.ndarray, list[Column]]:

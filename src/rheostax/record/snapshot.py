@@ -132,7 +132,7 @@ class Reader:
         root = self._held(x)
         parts: list[Any] = []
         try:
-            for path, layout in zip(self._paths, self._layouts):  # noqa: B905  strict takes time, at every update
+            for path, layout in zip(self._paths, self._layouts, strict=True):
                 node = root
                 for step in path:
                     node = step(node)
