@@ -146,7 +146,8 @@ class AnnealWhenWorthIt(Policy):
         left = (total - now).astype(jnp.float32)
         starts = now + jnp.floor(STARTS * left).astype(jnp.int32)
         gain, error = self._gains(own, starts, usual)
-        clear = (gain > error) & (jnp.sum(own.number > 0) >= FEWEST) & (now >= total // EARLIEST)
+        told = (jnp.sum(own.number > 0) >= FEWEST) & (now >= total // EARLIEST)
+        clear = (starts != usual) & (gain > error) & told
         best = jnp.argmax(jnp.where(clear, gain, -jnp.inf))
         return own._replace(planned=jnp.where(clear[best], starts[best], jnp.where(now <= total // 2, -1, now)))
 
