@@ -78,10 +78,10 @@ def moments(rate: Any) -> list[Moment]:
     1000 end of Cosine
     """
     name, found = type(rate).__name__, [one for child in rate.children() for one in moments(child)]
-    if not isinstance(rate, Schedule) or rate.children():
+    if rate.children():
         return found
-    ends = end_of(rate)
-    for field, value in durations(rate):
+    ends = end_of(rate) if isinstance(rate, Schedule) else None
+    for field, value in durations(rate) if isinstance(rate, Schedule) else ():  # those of a policy begin when it acts
         if field != ends and int(value) and not counts_observations(rate, field):
             found.append(Moment(int(value), f"{name}: {field}"))
     return found if rate.horizon is None else [*found, Moment(rate.horizon, f"end of {name}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,11 @@ from rheostax._rate import Constant, Foreign, LearningRate, Product, as_learning
 from rheostax.compat.torch._factors import Cumulative, from_the_start
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
+from rheostax.schedules.cosine import Cosine
+from rheostax.schedules.cyclic import Cyclic
 from rheostax.schedules.join import Join
+from rheostax.schedules.linear import Linear
+from rheostax.schedules.one_cycle import OneCycle
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
@@ -27,8 +32,9 @@ def SequentialLR(learning_rate: Any, schedulers: Sequence[Any], milestones: Iter
         An expression.
 
     Raises:
-        ArgumentError: If an argument breaks its rule; for a `ReduceLROnPlateau` among the parts, as in PyTorch; and for a
-            `MultiplicativeLR` that isn't the first, which in PyTorch goes on from wherever the rate is.
+        ArgumentError: If an argument breaks its rule; for a `ReduceLROnPlateau` among the parts, as in PyTorch; for a
+            `MultiplicativeLR` that isn't the first, which in PyTorch goes on from wherever the rate is; for a `SWALR` that isn't made
+            for the rate that it finds; and for a `CyclicLR`, `OneCycleLR` or `ChainedScheduler`, which change what the other parts do.
 
     >>> import rheostax as rx
     >>> from rheostax.compat.torch import CosineAnnealingLR, LinearLR, SequentialLR
@@ -50,7 +56,34 @@ def SequentialLR(learning_rate: Any, schedulers: Sequence[Any], milestones: Iter
                 f"SequentialLR: schedulers[{i}] must not be a MultiplicativeLR: it would go on from wherever the rate is, which isn't "
                 "supported. Put it first, or use a LambdaLR."
             )
-    return Join(parts, milestones)
+        if len(parts) > 1 and _changes_others(part):
+            raise ArgumentError(
+                f"SequentialLR: schedulers[{i}] must not be a CyclicLR, OneCycleLR or ChainedScheduler, got {part!r}: in PyTorch they "
+                "change where the other parts begin, which isn't supported. To join what is independent use rx.Join."
+            )
+    joined = Join(parts, milestones)
+    _require_continued(joined, learning_rate)
+    return joined
+
+
+def _changes_others(part: LearningRate) -> bool:
+    """Tell whether PyTorch's scheduler sets the optimizer's rate when it is made, or steps several on one number."""
+    if isinstance(part, Product):
+        return len(part.factors) > 2
+    return isinstance(part, OneCycle) or (isinstance(part, Cyclic) and part.interpolation == "linear")
+
+
+def _require_continued(joined: Join, learning_rate: Any) -> None:
+    """Refuse what a SWALR for the optimizer's rate gives, unless it finds that rate: PyTorch's goes on from the one that it finds."""
+    begins = (0, *joined.boundaries)
+    for i, part in enumerate(joined.rates):
+        if i and isinstance(part, Cosine | Linear) and Constant(part.init_value) == as_learning_rate(learning_rate):
+            found = float(joined.rates[i - 1](begins[i] - begins[i - 1] - 1))
+            if not math.isclose(found, float(part.init_value), rel_tol=1e-6):
+                raise ArgumentError(
+                    f"SequentialLR: schedulers[{i}] begins at {part.init_value!r}, but PyTorch's SWALR goes on from the rate that it "
+                    f"finds, {found:.6g}: give it that as its learning_rate. To join what is independent use rx.Join."
+                )
 
 
 def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, strict: bool = False) -> LearningRate:
@@ -101,9 +134,9 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
 
 
 def _parts(name: str, schedulers: Any) -> list[LearningRate]:
-    parts = list(schedulers)
+    parts = [] if isinstance(schedulers, LearningRate) or not isinstance(schedulers, Iterable) else list(schedulers)
     if not parts:
-        raise ArgumentError(f"{name}: schedulers must be at least one expression, got none.")
+        raise ArgumentError(f"{name}: schedulers must be a list of at least one expression, got {schedulers!r}.")
     for i, part in enumerate(parts):
         if not isinstance(part, LearningRate):
             raise ArgumentError(f"{name}: schedulers[{i}] must be an expression, such as rx.compat.torch.StepLR(0.1, 30); got {part!r}.")

@@ -221,7 +221,20 @@ def _plateau(source: _Source) -> LearningRate:
 
 
 def _sequential(source: _Source) -> LearningRate:
-    return Join([part.expression() for part in source.parts], source.field("_milestones"))
+    milestones = source.field("_milestones")
+    rates: list[LearningRate] = []
+    for i, part in enumerate(source.parts):
+        if i and part.name == "MultiplicativeLR":
+            raise ArgumentError(
+                f"convert: part {i} of a SequentialLR must not be a MultiplicativeLR, which goes on from wherever the rate is."
+            )
+        if i and part.name == "SWALR" and source.count < milestones[i - 1]:  # it will begin at the rate that the part before ends at
+            last = milestones[i - 1] - 1 - (milestones[i - 2] if i > 1 else 0)
+            start = float(_value(lower(rates[-1]), jnp.int32(last)))
+            rates.append(SWALR(start, part.of_group("swa_lr"), part.field("anneal_epochs"), part.field("_anneal_strategy")))
+        else:
+            rates.append(part.expression())
+    return Join(rates, milestones)
 
 
 def _chained(source: _Source) -> LearningRate:
