@@ -58,7 +58,7 @@ REFUSED = [
     (lambda: ours.ReduceLROnPlateau(0.1, factor=1.0), r"ReduceLROnPlateau: factor must be a finite number in \[0, 1\), got 1.0"),
     (lambda: ours.ReduceLROnPlateau(0.1, threshold=1.5), r"threshold must be a finite number in \[0, 1\], got 1.5"),
     (lambda: ours.ReduceLROnPlateau(0.1, min_lr=[0.1, 0.2]), r"min_lr must have one value for each of 1 group, got 2\. Groups are made by"),
-    (lambda: ours.SequentialLR(0.1, [], []), r"SequentialLR: schedulers must be at least one expression, got none"),
+    (lambda: ours.SequentialLR(0.1, [], []), r"SequentialLR: schedulers must be a list of at least one expression, got \[\]"),
     (
         lambda: ours.SequentialLR(0.1, [0.1], []),
         r"schedulers\[0\] must be an expression, such as rx\.compat\.torch\.StepLR\(0\.1, 30\); got 0\.1",

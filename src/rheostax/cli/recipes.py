@@ -67,7 +67,7 @@ def arguments_of(one: Recipe, variant: str | None, total_steps: int | None) -> d
     parameters = inspect.signature(one.function).parameters
     if "total_steps" in parameters:
         if total_steps is None:
-            raise ArgumentError(f"{one.name}: total_steps isn't published; say it with --total-steps N.")
+            raise ArgumentError(f"{one.name}: total_steps isn't published as a number of updates; say it with --total-steps N.")
         arguments["total_steps"] = total_steps
     if variant is not None:
         choice = next((parameter for parameter in parameters.values() if parameter.name != "total_steps"), None)

@@ -39,8 +39,8 @@ def transformer_base() -> LearningRate:
 
 @recipe("BERT", source="arXiv 1810.04805 and its official code", optimizer="AdamW, weight decay 0.01", total="1000000st")
 def bert() -> LearningRate:
-    """Warm up for 10,000 updates, linear to 0 over the run, on one clock: 1% of the line is gone when the warm-up ends."""
-    return Warmup(10_000) * Linear(1e-4, 0.0, 1_000_000)
+    """Warm up to 1e-4 at 10,000 updates, then on the line from 1e-4 at 0 to 0 at 1,000,000: the rate steps down by 1% to it."""
+    return Join([Linear(0.0, 1e-4, 10_000), Linear(0.99e-4, 0.0, 990_000)], [10_000])
 
 
 @recipe("T5", source="arXiv 1910.10683, section 3.1.2", optimizer="Adafactor", total="1000000st")
@@ -149,9 +149,10 @@ def ernie_4_5_21b(total_steps: int) -> LearningRate:
 
 @recipe("OLMo 2 7B", source="allenai/OLMo, official configurations", optimizer="AdamW (0.9, 0.95)", total="3.95e12tok")
 def olmo2_7b() -> LearningRate:
-    """Warm up over 8.389B tokens, a cosine of 5T tokens that is left at 3.9T, then linear to 0 over 50B."""
-    stage_1 = Warmup("8.389e9tok") * Cosine(3e-4, "5e12tok", end_value=3e-5)
-    return Join([stage_1, Linear(6.15e-5, 0.0, "50e9tok")], ["3.9e12tok"])
+    """Warm up over 8.389B tokens, a cosine to 10% at 5T that is left at 3.9T, then linear to 0 over 50B."""
+    warmup, rest = 8_388_608_000, 5_000_000_000_000 - 8_388_608_000
+    parts = [Linear(0.0, 3e-4, f"{warmup}tok"), Cosine(3e-4, f"{rest}tok", end_value=3e-5), Linear(6.1499e-5, 0.0, "50e9tok")]
+    return Join(parts, [f"{warmup}tok", "3.9e12tok"])
 
 
 @recipe("SmolLM 135M", source="huggingface, official yaml", optimizer="AdamW", total="600000st")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rheostax._rate import Constant, LearningRate
+from rheostax.errors import ArgumentError
 from rheostax.policies import ReduceOnPlateau
 from rheostax.recipes._recipe import recipe, size_of
-from rheostax.schedules import Cosine, Join, Linear, Warmup
+from rheostax.schedules import Cosine, Join, Linear, Shift, Staircase, Warmup, WarmupStableDecay
 
 __all__ = [
     "deit",
@@ -35,18 +36,23 @@ def resnet50(batch_size: int = 8_192) -> LearningRate:
     return Join(parts, ["5ep", "30ep", "60ep", "80ep"])
 
 
-@recipe("ViT", source="arXiv 2010.11929, table 3, and the official code", optimizer="Adam", total="300ep")
-def vit(data: str = "imagenet") -> LearningRate:
-    """Warm up for 10,000 updates, decay over the run. `data`: "imagenet" (cosine to 0), "imagenet21k" and "jft" (linear to 1e-5)."""
+@recipe("ViT", source="arXiv 2010.11929, table 3, and the official code", optimizer="Adam")
+def vit(total_steps: int, data: str = "imagenet") -> LearningRate:
+    """Warm up for 10,000 updates, then decay over the rest. `data`: "imagenet" (cosine to 0), "imagenet21k", "jft" (linear to 1e-5)."""
+    if total_steps <= 10_000:
+        raise ArgumentError(f"vit: total_steps must be above 10,000, the updates of warm-up; got {total_steps!r}.")
     peak = size_of("vit", data, {"imagenet": 3e-3, "imagenet21k": 1e-3, "jft": 3e-4})
-    return Warmup(10_000) * (Cosine(peak, "1run") if data == "imagenet" else Linear(peak, 1e-5, "1run"))
+    decay, end_value = ("cosine", 0.0) if data == "imagenet" else ("linear", 1e-5)
+    return WarmupStableDecay(peak, 10_000, total_steps - 10_000, total_steps, end_value=end_value, decay=decay)
 
 
 @recipe("DeiT", source="facebookresearch/deit, main.py", optimizer="AdamW, weight decay 0.05", total="300ep")
 def deit(batch_size: int = 1_024) -> LearningRate:
-    """Warm up over 5 epochs from 1e-6 to 5e-4 * batch_size / 512, then cosine to 1e-5 at 300 epochs."""
+    """Per epoch: 5 of warm-up from 1e-6 to 5e-4 * batch_size / 512, which hides the start of a cosine to 1e-5 over 300; an epoch late."""
     peak = 5e-4 * batch_size / 512
-    return Join([Linear(1e-6, peak, "5ep"), Cosine(peak, "295ep", end_value=1e-5)], ["5ep"])
+    cosine = Shift(Cosine(peak, 300, end_value=1e-5), 5)
+    # main.py steps the schedule with the number of the epoch that has just ended, so the first value serves twice.
+    return Staircase(Join([1e-6, Linear(1e-6, peak, 5), cosine], [1, 6]), "1ep")
 
 
 @recipe("Stable Diffusion v1", source="its model card", optimizer="AdamW", total="237000st")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rheostax import _check
+from rheostax._duration import Steps
 from rheostax._node import duration, node
 from rheostax._rate import LearningRate, Metrics, as_learning_rate
 from rheostax._twofloat import TwoFloat
@@ -37,7 +38,7 @@ class Staircase(LearningRate):
     """
 
     rate: LearningRate
-    steps: int = duration()
+    steps: Steps = duration()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", as_learning_rate(self.rate))
