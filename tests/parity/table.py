@@ -51,7 +51,16 @@ PEERS = ("keras", "optax", "timm", "torch", "transformers")
 
 # What a peer has and we have nothing for, with the reason.
 ABSENT: dict[str, dict[str, str]] = {
-    "keras": {"LearningRateSchedule": "the abstract base of the others"},
+    "keras": {
+        "LearningRateSchedule": "the abstract base of the others",
+        "TerminateOnNaN": "it ends a training at a NaN loss; `rx.StopOnPlateau` leaves NaN out, `rx.training.fit` reports it",
+        "deserialize": "makes a schedule of its configuration; ours is `rx.parse`",
+        "serialize": "the configuration of a schedule; ours is its `repr`, `rx.to_dict`",
+    },
+    "optax": {
+        "inject_hyperparams": "it makes an optimizer, not a schedule: `rx.control` is in its place",
+        "inject_stateful_hyperparams": "the same",
+    },
     "timm": {
         "Scheduler": "the abstract base of the others",
         "create_scheduler": "makes one of the classes of a training script's options",
@@ -62,6 +71,8 @@ ABSENT: dict[str, dict[str, str]] = {
     "transformers": {
         "get_reduce_on_plateau_schedule": "it is PyTorch's `ReduceLROnPlateau`, see there; ours hands it on, too",
         "get_adafactor_schedule": "it only shows the rate that Adafactor computes within itself",
+        "EarlyStoppingCallback": "it ends a Trainer's run; `rx.StopOnPlateau` is the signal, `rx.compat.keras.EarlyStopping` counts alike",
+        "LayerWiseDummyScheduler": "it shows a rate that the optimizers of single layers have; it changes none",
         "AdafactorSchedule": "it only shows the rate that Adafactor computes within itself",
     },
 }

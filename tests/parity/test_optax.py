@@ -1,5 +1,6 @@
 """`rx.compat.optax` against optax, which computes in float64 here, as x64 is on while it is asked."""
 
+import functools
 import inspect
 
 import jax
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import rheostax as rx
 from tests.parity import table
-from tests.parity.harness import Comparison, compare_configurations
+from tests.parity.harness import Comparison, Observed, compare_configurations
 
 COUNTS = 200
 compat = rx.compat.optax
@@ -147,17 +148,78 @@ def test_join_schedules(record_property):
     compare_configurations(comparison, drawn, trajectories, record_property)
 
 
+@functools.cache
+def peer_of(factor, rtol, atol):
+    """Return optax's scales for metrics; what it checks in Python is fixed, so that few are compiled."""
+
+    @jax.jit
+    def scales(metrics, patience, cooldown, size, least):
+        tx = optax.contrib.reduce_on_plateau(factor, patience, rtol, atol, cooldown, size, least)
+
+        def update(state, value):
+            _, state = tx.update(jnp.float64(1.0), state, value=value)
+            return state, state.scale
+
+        return jax.lax.scan(update, tx.init(jnp.float64(1.0)), metrics)[1]
+
+    return scales
+
+
+def metrics_of(seed, kind):
+    """Return a stream with plateaus and exact repetitions, in eighths, so that means are nowhere within rounding of a margin."""
+    random = np.random.default_rng(seed)
+    steps = np.where(random.random(COUNTS) < 0.4, random.integers(-3, 3, COUNTS), 0)
+    values = np.abs(40 + np.cumsum(steps)) / 8 + 1
+    if kind != "positive":
+        values = values - np.median(values)
+    if kind == "wild":
+        values[random.random(COUNTS) < 0.05] = np.nan
+        values[random.random(COUNTS) < 0.02] = np.inf
+        values[random.random(COUNTS) < 0.005] = -np.inf
+    return values.astype(np.float32)
+
+
+def test_reduce_on_plateau(record_property):
+    cuts = []
+
+    def trajectories(drawn):
+        (factor, rtol, atol), numbers, strict, seed, kind = drawn
+        kind = kind if strict else "positive"
+        metrics = metrics_of(seed, kind)
+        with jax.enable_x64(True):
+            theirs = np.asarray(peer_of(factor, rtol, atol)(metrics, *numbers), np.float64)
+        cuts.append(len(np.unique(theirs)))
+        names = ("patience", "cooldown", "accumulation_size", "min_scale")
+        ours = compat.reduce_on_plateau(factor, rtol=rtol, atol=atol, strict=strict, **dict(zip(names, numbers, strict=True)))
+        return Observed(ours, "value", metrics, theirs)
+
+    deviations = "metrics below zero, NaN and infinities: as optax with `strict=True`; patience=0 is refused"
+    comparison = Comparison("optax", "reduce_on_plateau", "`ReduceOnPlateau`; `rx.reduce_on_plateau` in a chain", deviations)
+    drawn = st.tuples(
+        st.sampled_from([(0.1, 1e-4, 0.0), (0.5, 0.01, 0.0), (0.75, 0.003, 0.07), (0.3, 0.0, 0.03)]),
+        st.tuples(st.integers(1, 8), st.integers(0, 5), st.integers(1, 5), st.sampled_from([1e-25, 0.01, 0.125])),
+        st.booleans(),
+        st.integers(0, 2**32 - 1),
+        st.sampled_from(["positive", "signed", "wild"]),
+    )
+    compare_configurations(comparison, drawn, trajectories, record_property)
+    assert np.median(cuts) >= 4, "most of these should have several cuts, or little is compared"
+
+
+def their(name):
+    return getattr(optax.contrib if name == "reduce_on_plateau" else optax, name)
+
+
 @pytest.mark.parametrize("name", compat.__all__)
 def test_names_and_defaults_are_theirs(name):
-    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (compat, optax))
-    assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
+    ours, theirs = (inspect.signature(function).parameters for function in (getattr(compat, name), their(name)))
+    assert [(p.name, p.default) for p in ours.values() if p.kind != p.KEYWORD_ONLY] == [(p.name, p.default) for p in theirs.values()]
 
 
 def test_the_page_lists_every_schedule(request):
     if request.config.getoption("--write-table", False):
         pytest.skip("the page is being written")
-    public = [
-        name for name in dir(optax.schedules) if inspect.isfunction(getattr(optax.schedules, name)) and not name.startswith(("_", "inject"))
-    ]
+    public = [name for name in dir(optax.schedules) if inspect.isfunction(getattr(optax.schedules, name)) and not name.startswith("_")]
+    public += [name for name in dir(optax.contrib) if name == "reduce_on_plateau" or "lr" in name.split("_")]
     page = table.known("optax")
     assert [name for name in public if f"`{name}`" not in page] == []

@@ -213,10 +213,77 @@ def test_sequential(record_property):
         theirs = lr_scheduler.SequentialLR(optimizer, theirs, milestones)
         return rx.compat.torch.SequentialLR(learning_rate, ours, milestones), proceed(theirs, COUNTS)
 
-    deviations = "a MultiplicativeLR that isn't the first is refused"
+    deviations = (
+        "refused: a MultiplicativeLR that isn't the first, a SWALR that isn't made for the rate that it finds, and CyclicLR, OneCycleLR "
+        "and ChainedScheduler, which change where the others begin"
+    )
     comparison = Comparison("torch", "SequentialLR", "`Join`", deviations, drift=RECURSION)
     drawn = st.tuples(rates, sequences, st.integers(1, 60), st.integers(1, 60))
     compare_configurations(comparison, drawn, trajectories, record_property)
+
+
+SETTINGS = {
+    "StepLR": {"step_size": 4, "gamma": 0.5},
+    "MultiStepLR": {"milestones": [3, 5], "gamma": 0.5},
+    "ConstantLR": {"factor": 0.3, "total_iters": 4},
+    "LinearLR": {"start_factor": 0.2, "end_factor": 0.9, "total_iters": 6},
+    "ExponentialLR": {"gamma": 0.9},
+    "PolynomialLR": {"total_iters": 9, "power": 2.0},
+    "CosineAnnealingLR": {"T_max": 7, "eta_min": 0.01},
+    "CosineAnnealingWarmRestarts": {"T_0": 4, "T_mult": 2, "eta_min": 0.01},
+    "CyclicLR": {"base_lr": 0.05, "max_lr": 0.2, "step_size_up": 3, "cycle_momentum": False},
+    "OneCycleLR": {"max_lr": 0.3, "total_steps": 60, "cycle_momentum": False},
+    "SWALR": {"swa_lr": 0.02, "anneal_epochs": 5},
+    "LambdaLR": {"lr_lambda": lambda epoch: 1 / (1 + epoch)},
+    "MultiplicativeLR": {"lr_lambda": lambda epoch: 0.95},
+}
+MILESTONE = 6
+
+
+def sequence(first, second):
+    optimizer = make_optimizer(0.1)
+    made = [scheduler_class(kind)(optimizer, **SETTINGS[kind]) for kind in (first, second)]
+    return lr_scheduler.SequentialLR(optimizer, made, [MILESTONE])
+
+
+@pytest.mark.parametrize("first", SETTINGS)
+def test_every_pair_in_a_sequence_is_as_in_pytorch_or_refused(first):
+    """Which part changes where another begins is seen only beside it."""
+    for second in SETTINGS:
+        parts = [getattr(rx.compat.torch, kind)(0.1, **SETTINGS[kind]) for kind in (first, second)]
+        finds_another = second == "SWALR" and not np.isclose(parts[0](MILESTONE - 1), 0.1)
+        must_refuse = {"CyclicLR", "OneCycleLR"} & {first, second} or second == "MultiplicativeLR" or finds_another
+        if must_refuse:
+            with pytest.raises(rx.ArgumentError, match=r"SequentialLR: schedulers\[\d\] (must not be|begins at)"):
+                rx.compat.torch.SequentialLR(0.1, parts, [MILESTONE])
+            continue
+        ours = rx.compat.torch.SequentialLR(0.1, parts, [MILESTONE])(np.arange(24))
+        np.testing.assert_allclose(ours, proceed(sequence(first, second), 24), rtol=1e-6, atol=1e-9, err_msg=second)
+
+
+@pytest.mark.parametrize(("first", "second"), list(zip(SETTINGS, [*list(SETTINGS)[5:], *list(SETTINGS)[:5]], strict=True)))
+def test_a_sequence_is_converted_before_and_after_its_milestone(first, second):
+    for count in (4, 9):
+        theirs = stopped(sequence(first, second), count)
+        if second == "MultiplicativeLR":
+            with pytest.raises(rx.ArgumentError, match="part 1 of a SequentialLR must not be a MultiplicativeLR"):
+                rx.compat.torch.convert(theirs)
+        elif second == "OneCycleLR" and count < MILESTONE:  # which has set the rate that the first multiplies
+            with pytest.raises(rx.ArgumentError, match="the optimizer's rate must be that of its SequentialLR"):
+                rx.compat.torch.convert(theirs)
+        else:
+            ours = rx.compat.torch.convert(theirs)(np.arange(15))
+            np.testing.assert_allclose(ours, proceed(theirs, 15), rtol=1e-6, atol=1e-9, err_msg=f"from {count}")
+
+
+def test_a_sequence_with_what_it_finds_goes_on():
+    """A SWALR that is made for the rate at its milestone begins there, as PyTorch's does."""
+    optimizer = make_optimizer(0.1)
+    parts = [lr_scheduler.StepLR(optimizer, 4, 0.5), swa_utils.SWALR(optimizer, 0.02, 5)]
+    theirs = lr_scheduler.SequentialLR(optimizer, parts, [MILESTONE])
+    peers = rx.compat.torch
+    ours = peers.SequentialLR(0.1, [peers.StepLR(0.1, 4, 0.5), peers.SWALR(0.05, 0.02, 5)], [MILESTONE])
+    np.testing.assert_allclose(ours(np.arange(20)), proceed(theirs, 20), rtol=1e-6)
 
 
 def metrics_of(seed, kind):

@@ -28,6 +28,7 @@ PEERS = {
     "CyclePolynomial": "rheostax.compat.keras._decays",
     "Cycles": "rheostax.compat._cycles",
     "InverseTime": "rheostax.compat.keras._decays",
+    "SpoiledReduceOnPlateau": "rheostax.compat.optax._plateau",
     "StrictPlateau": "rheostax.compat.keras._plateau",
 }
 NOT_MADE_OF_TEXT = ("convert",)  # it takes over from another library's object

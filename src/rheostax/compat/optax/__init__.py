@@ -1,4 +1,4 @@
-"""Optax's schedules under their names (as of optax 0.2.8), with its arguments, as expressions.
+"""Optax's schedules and its plateau under their names (as of optax 0.2.8), with its arguments, as expressions.
 
 Any optax schedule can be used as it is: `rx.Warmup(10) * optax.cosine_decay_schedule(...)`. These are for those who want to see
 inside it, stretch it, extend it, and have its last updates exact: optax computes in float32, where they are ours to the
@@ -12,6 +12,7 @@ from rheostax.compat.optax._pieces import (
     piecewise_constant_schedule,
     piecewise_interpolate_schedule,
 )
+from rheostax.compat.optax._plateau import reduce_on_plateau
 from rheostax.compat.optax._sequences import (
     join_schedules,
     sgdr_schedule,
@@ -31,6 +32,7 @@ __all__ = [
     "piecewise_constant_schedule",
     "piecewise_interpolate_schedule",
     "polynomial_schedule",
+    "reduce_on_plateau",
     "sgdr_schedule",
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -39,8 +40,9 @@ def convert(scheduler: Any, *, name: str | None = None, group: int | None = None
         name: The class of the scheduler, for a state_dict: "StepLR".
         group: Which parameter group of the optimizer, from 0, if it has several.
         **arguments: What a state_dict doesn't hold: `lr_lambda` of LambdaLR and MultiplicativeLR; `max_lr`, and
-            `final_div_factor` if it isn't 1e4, of OneCycleLR; `swa_lr` of SWALR. For ReduceLROnPlateau, `monitor` and
-            `strict` as in `rx.compat.torch.ReduceLROnPlateau`.
+            `final_div_factor` if it isn't 1e4, of OneCycleLR; `swa_lr` of SWALR; `parts`, the classes of the parts by name,
+            of SequentialLR and ChainedScheduler. For ReduceLROnPlateau, `monitor` and `strict` as in
+            `rx.compat.torch.ReduceLROnPlateau`.
 
     Returns:
         An expression.
@@ -71,6 +73,9 @@ class _Source:
             raise ArgumentError(f"convert: name, the scheduler's class, {what}; got {name!r} with {type(scheduler).__name__}.")
         self.fields: Mapping[str, Any] = vars(scheduler) if live else scheduler
         self.name = type(scheduler).__name__ if live else str(name)
+        known = next((base.__name__ for base in type(scheduler).__mro__ if base.__name__ in _KNOWN), None)
+        same = f"It is a {known}; if it changes nothing in that, convert(scheduler.state_dict(), name={known!r})."
+        self.hint = _NOT_CONVERTED.get(self.name, same if known else "")
         self.arguments = arguments
         optimizer = getattr(scheduler, "optimizer", None)
         self.groups = optimizer.param_groups if optimizer is not None else None
@@ -78,12 +83,13 @@ class _Source:
         if group is None and len(rates) > 1:
             raise ArgumentError(f"convert: group must say which of {len(rates)} parameter groups, from 0 to {len(rates) - 1}.")
         self.group = group or 0
-        if not 0 <= self.group < len(rates):
+        if not isinstance(self.group, int) or not 0 <= self.group < len(rates):
             raise ArgumentError(f"convert: group must be a number from 0 to {len(rates) - 1}, got {group!r}.")
 
     def field(self, key: str) -> Any:
         if key not in self.fields:
-            raise ArgumentError(f"convert: {self.name} must have {key!r}, as PyTorch's has; there are {', '.join(map(repr, self.fields))}.")
+            there = f"there are {', '.join(map(repr, self.fields))}" if self.fields else "it is empty"
+            raise ArgumentError(f"convert: {self.name} must have {key!r}, as PyTorch's has; {there}.")
         return self.fields[key]
 
     def of_group(self, key: str) -> float:
@@ -110,17 +116,20 @@ class _Source:
     def count(self) -> int:
         return int(self.parts[0].count if self.name == "ChainedScheduler" else self.field("last_epoch"))
 
-    @property
+    @functools.cached_property
     def parts(self) -> list[_Source]:
         schedulers = self.field("_schedulers")
-        if any(isinstance(part, Mapping) for part in schedulers):
-            raise ArgumentError(f"convert: a state_dict of {self.name} doesn't say what its parts are; pass the scheduler itself.")
-        return [_Source(part, None, self.group, self.arguments) for part in schedulers]
+        if not any(isinstance(part, Mapping) for part in schedulers):
+            return [_Source(part, None, self.group, self.arguments) for part in schedulers]
+        names = self.argument("parts")
+        if not isinstance(names, list | tuple) or len(names) != len(schedulers):
+            raise ArgumentError(f"convert: parts must be a list of the classes' names, one for each of {len(schedulers)}; got {names!r}.")
+        return [_Source(part, name, self.group, self.arguments) for part, name in zip(schedulers, names, strict=True)]
 
     def expression(self) -> LearningRate:
         """Return the expression of the whole schedule, from its count 0."""
         if self.name not in _KNOWN:
-            raise ArgumentError(f"convert: {self.name} isn't known. {did_you_mean(self.name, _KNOWN)}".rstrip())
+            raise ArgumentError(f"convert: {self.name} isn't known. {self.hint or did_you_mean(self.name, _KNOWN)}".rstrip())
         return _KNOWN[self.name](self)
 
     def from_now_on(self, rate: LearningRate) -> LearningRate:
@@ -161,7 +170,16 @@ def _multi_step(source: _Source) -> LearningRate:
 def _with_function(make: Callable[..., LearningRate]) -> Callable[[_Source], LearningRate]:
     def expression(source: _Source) -> LearningRate:
         function = source.field("lr_lambdas")[source.group]
-        return make(source.base, function if callable(function) else source.argument("lr_lambda"))
+        function = function if callable(function) else source.argument("lr_lambda")
+        try:
+            jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
+        except jax.errors.ConcretizationTypeError:
+            made = getattr(getattr(function, "func", function), "__module__", "").partition(".")[0]
+            instead = "rx.compat.transformers.convert takes this one." if made == "transformers" else "Use jnp.where, and pass lr_lambda=."
+            raise ArgumentError(
+                f"convert: lr_lambda must be a function that JAX can trace, but it has a Python `if` on the count. {instead}"
+            ) from None
+        return make(source.base, function)
 
     return expression
 
@@ -173,7 +191,7 @@ def _cyclic(source: _Source) -> LearningRate:
     total = round(source.field("total_size"))
     up = round(total * source.field("step_ratio"))
     high, gamma = float(source.field("max_lrs")[source.group]), source.field("gamma")
-    return CyclicLR(source.base, source.base, high, up, total - up, mode=source.field("mode"), gamma=gamma)
+    return CyclicLR(source.base, source.base, high, up, total - up, source.field("mode"), gamma, cycle_momentum=False)
 
 
 def _one_cycle(source: _Source) -> LearningRate:
@@ -240,6 +258,10 @@ def _sequential(source: _Source) -> LearningRate:
 def _chained(source: _Source) -> LearningRate:
     return ChainedScheduler([part.expression() for part in source.parts], strict=True)
 
+
+_NOT_CONVERTED = {
+    "GreedyLR": "What it has counted can't be taken over; begin anew with rx.compat.transformers.GreedyLR and the rate of now."
+}
 
 _KNOWN: dict[str, Callable[[_Source], LearningRate]] = {
     "ChainedScheduler": _chained,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from rheostax._rate import LearningRate
 from rheostax.compat._arguments import by_group, choice, number, pick, refuse, whole
 from rheostax.compat.torch._factors import from_the_start, times
-from rheostax.errors import ArgumentError
+from rheostax.errors import ArgumentError, RheostaxWarning
 from rheostax.schedules.cosine_restarts import CosineRestarts
 from rheostax.schedules.cyclic import Cyclic
 from rheostax.schedules.one_cycle import OneCycle
@@ -104,7 +105,7 @@ def CyclicLR(
         gamma: For "exp_range", in (0, 1].
         scale_fn: None; functions of one's own aren't supported.
         scale_mode: Has a meaning for scale_fn only, as in PyTorch.
-        cycle_momentum: None or False: the momentum isn't cycled here.
+        cycle_momentum: False: the momentum isn't cycled here. None, for PyTorch's default of True, warns of that.
         base_momentum: None.
         max_momentum: None.
         last_epoch: -1.
@@ -116,7 +117,7 @@ def CyclicLR(
         ArgumentError: If an argument breaks its rule, or an option isn't supported.
 
     >>> import rheostax as rx
-    >>> rate = rx.compat.torch.CyclicLR(0.1, base_lr=0.0, max_lr=1.0, step_size_up=2)
+    >>> rate = rx.compat.torch.CyclicLR(0.1, base_lr=0.0, max_lr=1.0, step_size_up=2, cycle_momentum=False)
     >>> [float(rate(count)) for count in range(6)]
     [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
     """
@@ -135,6 +136,7 @@ def CyclicLR(
         low, high = pick(name, "base_lr", base_lr, i, n), pick(name, "max_lr", max_lr, i, n)
         return Cyclic(number(name, "base_lr", low), number(name, "max_lr", high), up, down, by_cycle, by_update)
 
+    _warn_of_momentum(name, cycle_momentum)
     return by_group(name, learning_rate, make)
 
 
@@ -142,6 +144,12 @@ def _no_momentum(name: str, cycle: Any, base: Any, most: Any) -> None:
     refuse(name, "cycle_momentum", None if cycle is False else cycle, unless=None, why=NO_MOMENTUM)
     refuse(name, "base_momentum", base, unless=None, why=NO_MOMENTUM)
     refuse(name, "max_momentum", most, unless=None, why=NO_MOMENTUM)
+
+
+def _warn_of_momentum(name: str, cycle: Any) -> None:
+    if cycle is None:
+        message = f"{name}: PyTorch cycles the momentum too, unless cycle_momentum=False. {NO_MOMENTUM} Say cycle_momentum=False here."
+        warnings.warn(message, RheostaxWarning, stacklevel=3)
 
 
 def OneCycleLR(
@@ -174,7 +182,7 @@ def OneCycleLR(
         steps_per_epoch: With epochs, a whole number >= 1.
         pct_start: Part of the cycle that rises, in [0, 1); in [0, 0.5] with three_phase.
         anneal_strategy: "cos" or "linear".
-        cycle_momentum: None or False: the momentum isn't cycled here.
+        cycle_momentum: False: the momentum isn't cycled here. None, for PyTorch's default of True, warns of that.
         base_momentum: None.
         max_momentum: None.
         div_factor: The first rate is max_lr / div_factor; > 0.
@@ -189,7 +197,7 @@ def OneCycleLR(
         ArgumentError: If an argument breaks its rule, or an option isn't supported.
 
     >>> import rheostax as rx
-    >>> rate = rx.compat.torch.OneCycleLR(0.1, max_lr=1.0, total_steps=10, pct_start=0.5)
+    >>> rate = rx.compat.torch.OneCycleLR(0.1, max_lr=1.0, total_steps=10, pct_start=0.5, cycle_momentum=False)
     >>> [round(float(rate(count)), 3) for count in (0, 4, 9)]
     [0.04, 1.0, 0.0]
     """
@@ -213,4 +221,5 @@ def OneCycleLR(
         top = (start * steps - 1) / (steps - 1)  # PyTorch's last count is steps - 1, and its top one before pct_start
         return OneCycle(init, peak, init / last, steps - 1, top, three_phase=three_phase, interpolation=shape)
 
+    _warn_of_momentum(name, cycle_momentum)
     return by_group(name, learning_rate, make)
