@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 INT32_MAX = 2**31 - 1
+UNITS_ADVICE = "In other units than updates a length is a text such as '10ep', '5000st', '1e6sa', '1e9tok' or '0.1run'."
 TAKEN = ("updates", "state", "params", "model", "grads")  # by `update` of an optax transformation or an `nnx.Optimizer`
 
 
@@ -53,12 +54,12 @@ def _fail(node: Any, field: str, rule: str, value: Any, advice: str = "") -> Arg
     return ArgumentError(f"{type(node).__name__}: {field} must be {rule}, got {got}." + (f" {advice}" if advice else ""))
 
 
-def _convert(node: Any, field: str, value: Any, dtype: Any, rule: str) -> Any:
+def _convert(node: Any, field: str, value: Any, dtype: Any, rule: str, advice: str = "") -> Any:
     """Give a Python number for a scalar, an array of `dtype` for an array or tracer; refuse everything else."""
     if isinstance(value, jax.core.Tracer):
         return value.astype(dtype)
     if isinstance(value, bool | str | bytes) or value is None:
-        raise _fail(node, field, rule, value)
+        raise _fail(node, field, rule, value, advice if isinstance(value, str) else "")
     try:
         array = np.asarray(value)
     except Exception:
@@ -98,6 +99,8 @@ def duration(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
     """Check that `node.field` is a whole number of updates from `low`, or a duration in another unit."""
     value = as_duration(getattr(node, field))
     _set(node, field, value)
+    if isinstance(value, str):
+        raise _fail(node, field, f"a whole number >= {low}", value, UNITS_ADVICE)
     if not isinstance(value, Duration):
         whole(node, field, low=low, advice=advice)
     elif value.value == 0 and low > 0:
@@ -113,7 +116,7 @@ def whole(node: Any, field: str, *, low: int = 1, advice: str = "") -> None:
     """Check that `node.field` is a whole number from `low` to 2**31 - 1, and make it an int."""
     value = getattr(node, field)
     rule = f"a whole number >= {low}"
-    value = _convert(node, field, value, jnp.int32, rule)
+    value = _convert(node, field, value, jnp.int32, rule, advice)
     if not isinstance(value, jax.core.Tracer):
         if not np.all(np.isfinite(value)) or np.any(np.asarray(value) != np.floor(value)) or np.any(np.asarray(value) < low):
             raise _fail(node, field, rule, value, advice)

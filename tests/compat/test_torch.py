@@ -1,5 +1,6 @@
 """What `rx.compat.torch` refuses, its groups, and state_dicts. Its numbers are compared with PyTorch's in tests/parity."""
 
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -65,6 +66,23 @@ REFUSED = [
     ),
     (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.2, 3)], []), r"schedulers\[0\] was made for a learning_rate of 0.2, not 0.1"),
     (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), ours.MultiplicativeLR(0.1, abs)], [5]), r"schedulers\[1\] must not be a Mult"),
+    (lambda: ours.SequentialLR(0.1, ours.StepLR(0.1, 3), []), r"schedulers must be a list of at least one expression, got 0\.1 \* Step"),
+    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)], 5), r"SequentialLR: milestones must be a list of counts, got 5"),
+    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)], [5]), r"milestones must be one fewer than schedulers, got 1 for 1 schedulers"),
+    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)] * 2, [0]), r"SequentialLR: milestones\[0\] must be a whole number >= 1, got 0"),
+    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), rx.OneCycle(0.1, 0.2, 0.0, 9)], [5]), r"schedulers\[1\] must not be a CyclicLR"),
+    (lambda: ours.SequentialLR(0.1, [rx.Cyclic(0.1, 0.2, 9), ours.StepLR(0.1, 3)], [5]), r"schedulers\[0\] must not be a CyclicLR"),
+    (
+        lambda: ours.SequentialLR(0.1, [ours.ChainedScheduler([ours.StepLR(0.1, 3)] * 2), ours.StepLR(0.1, 3)], [5]),
+        r"schedulers\[0\] must not be a CyclicLR, OneCycleLR or ChainedScheduler",
+    ),
+    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), ours.SWALR(0.1, 0.01, 4)], [5]), r"goes on from the rate that it finds, 0\.01:"),
+    (lambda: ours.MultiStepLR(0.1, 30), r"MultiStepLR: milestones must be a list of counts, got 30"),
+    (
+        lambda: ours.LambdaLR(0.1, lambda epoch: 0.5 if epoch < 3 else 1.0),
+        r"LambdaLR: lr_lambda must be a function that JAX can .*jnp\.where",
+    ),
+    (lambda: ours.LambdaLR(0.1, lambda epoch: math.exp(-epoch)), r"lr_lambda must be a function that JAX can trace.*jax\.numpy"),
     (lambda: ours.SequentialLR(0.1, [ours.ReduceLROnPlateau(0.1)], []), r"schedulers\[0\] must not react to a metric"),
     (lambda: ours.ChainedScheduler([ours.StepLR(0.1, 3), ours.LambdaLR(0.1, abs)]), r"schedulers\[1\] must multiply the rate"),
     (
@@ -95,8 +113,8 @@ GROUPS = rx.Groups({"a": 0.1, "b": 0.4})
         (ours.StepLR, {"step_size": 7}),
         (ours.CosineAnnealingLR, {"T_max": 9, "eta_min": 0.01}),
         (ours.CosineAnnealingWarmRestarts, {"T_0": 9}),
-        (ours.CyclicLR, {"base_lr": [0.1, 0.2], "max_lr": [0.5, 0.7], "step_size_up": 4}),
-        (ours.OneCycleLR, {"max_lr": [0.5, 0.7], "total_steps": 30}),
+        (ours.CyclicLR, {"base_lr": [0.1, 0.2], "max_lr": [0.5, 0.7], "step_size_up": 4, "cycle_momentum": False}),
+        (ours.OneCycleLR, {"max_lr": [0.5, 0.7], "total_steps": 30, "cycle_momentum": False}),
         (ours.SWALR, {"swa_lr": [0.05, 0.03]}),
         (ours.LambdaLR, {"lr_lambda": [lambda epoch: 0.5, lambda epoch: 1 / (1 + epoch)]}),
     ],
@@ -141,7 +159,7 @@ def test_one_cycle_from_a_state_dict_needs_its_peak():
     name, fields = state("OneCycleLR", base_lrs=[0.04], _last_lr=[0.04], **more)
     with pytest.warns(rx.RheostaxWarning, match="the momentum that this OneCycleLR cycles isn't converted"):
         rate = ours.convert(fields, name=name, max_lr=1.0)
-    np.testing.assert_allclose(rate(COUNTS), ours.OneCycleLR(0.1, 1.0, 10, pct_start=0.3)(COUNTS), rtol=1e-6)
+    np.testing.assert_allclose(rate(COUNTS), ours.OneCycleLR(0.1, 1.0, 10, pct_start=0.3, cycle_momentum=False)(COUNTS), rtol=1e-6)
     with (
         pytest.warns(rx.RheostaxWarning, match="isn't converted"),
         pytest.raises(rx.ArgumentError, match="max_lr must be given for OneCycleLR: a state_dict doesn't hold it"),
@@ -163,13 +181,39 @@ def test_one_cycle_from_a_state_dict_needs_its_peak():
             lambda: ours.convert(state("CosineAnnealingLR", T_max=9, eta_min=0.01, _last_lr=[0.3])[1], name="CosineAnnealingLR"),
             "the optimizer's rate must be that of its CosineAnnealingLR, 0.1",
         ),
-        (lambda: ours.convert({"_schedulers": [{}], "_last_lr": [0.1]}, name="ChainedScheduler"), "doesn't say what its parts are"),
+        (
+            lambda: ours.convert({"_schedulers": [{}], "_last_lr": [0.1]}, name="ChainedScheduler"),
+            "parts must be given for ChainedScheduler",
+        ),
+        (
+            lambda: ours.convert({"_schedulers": [{}], "_last_lr": [0.1]}, name="ChainedScheduler", parts="StepLR"),
+            "parts must be a list of the classes' names, one for each of 1; got 'StepLR'",
+        ),
+        (lambda: ours.convert({}, name="StepLR"), "StepLR must have '_last_lr', as PyTorch's has; it is empty"),
+        (lambda: ours.convert({"_last_lr": [0.1]}, name="StepLR", group="a"), "group must be a number from 0 to 0, got 'a'"),
+        (lambda: ours.convert({"_last_lr": [0.1]}, name="GreedyLR"), "GreedyLR isn't known. What it has counted can't be taken over"),
     ],
 )
 def test_what_cannot_be_converted_says_why(make, says):
     with pytest.raises(rx.ArgumentError) as caught:
         make()
     assert says in str(caught.value)
+
+
+def test_a_sequence_is_converted_from_a_state_dict():
+    warm = {"start_factor": 0.5, "end_factor": 1.0, "total_iters": 4, "base_lrs": [0.5], "last_epoch": 4, "_last_lr": [0.5]}
+    step = {"step_size": 2, "gamma": 0.5, "base_lrs": [0.5], "last_epoch": 3, "_last_lr": [0.25]}
+    fields = {"_milestones": [4], "last_epoch": 7, "_last_lr": [0.25], "_schedulers": [warm, step]}
+    rate = ours.convert(fields, name="SequentialLR", parts=["LinearLR", "StepLR"])
+    np.testing.assert_array_equal(rate(np.arange(4)), np.float32([0.25, 0.125, 0.125, 0.0625]))
+
+
+@pytest.mark.parametrize("make", [lambda **more: ours.CyclicLR(0.1, 0.1, 0.2, **more), lambda **more: ours.OneCycleLR(0.1, 0.2, 9, **more)])
+def test_momentum_that_is_left_out_is_said(make):
+    with pytest.warns(rx.RheostaxWarning, match=r"LR: PyTorch cycles the momentum too, unless cycle_momentum=False") as caught:
+        make()
+    assert caught[0].filename == __file__
+    make(cycle_momentum=False)  # a warning would be an error
 
 
 def test_a_product_of_values_takes_counts_of_any_shape():

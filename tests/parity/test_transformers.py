@@ -9,6 +9,7 @@ import torch
 import transformers.optimization as theirs_module
 from hypothesis import assume
 from hypothesis import strategies as st
+from transformers import trainer_callback
 
 import rheostax as rx
 from tests.parity import table
@@ -214,8 +215,13 @@ def test_the_page_lists_every_schedule(request):
     if request.config.getoption("--write-table", False):
         pytest.skip("the page is being written")
     public = [
-        name for name in vars(theirs_module) if re.fullmatch(r"get_\w*schedule\w*", name) or name in ("GreedyLR", "AdafactorSchedule")
+        name
+        for name, value in vars(theirs_module).items()
+        if re.fullmatch(r"get_\w*schedule\w*", name) or (inspect.isclass(value) and re.search("LR$|Schedule$|Scheduler$", name))
     ]
+    public.remove("LambdaLR")  # PyTorch's
+    public.remove("ReduceLROnPlateau")
+    public += [name for name in vars(trainer_callback) if "Stopping" in name]
     page = table.known("transformers")
     missing = [name for name in public if f"`{name}`" not in page]
     assert missing == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rheostax import _check
@@ -10,7 +10,7 @@ from rheostax._rate import Constant, LearningRate, is_reactive
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
 
-__all__ = ["by_group", "choice", "number", "pick", "refuse", "updates", "whole"]
+__all__ = ["by_group", "choice", "each", "number", "pick", "refuse", "updates", "whole"]
 
 
 def refuse(where: str, argument: str, value: Any, *, unless: Any, why: str) -> None:
@@ -75,6 +75,13 @@ def updates(where: str, argument: str, value: Any, **limits: Any) -> Any:
     """Return a whole number that has to be known at once, so that a duration in other units won't do."""
     _check.whole(holder := _named(where, argument, value), argument, **limits)
     return getattr(holder, argument)
+
+
+def each(where: str, argument: str, value: Any, of: str) -> list[Any]:
+    """Return the members of what must be a list; `of` says what of."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise ArgumentError(f"{where}: {argument} must be a list of {of}, got {value!r}.")
+    return list(value)
 
 
 def choice(where: str, argument: str, value: Any, choices: tuple[Any, ...]) -> None:

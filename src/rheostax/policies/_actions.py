@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -48,6 +49,8 @@ class Advancing(Policy):
 
     def check_action(self) -> None:
         name = type(self).__name__
+        if not isinstance(self.rates, Iterable) or isinstance(self.rates, str):
+            raise ArgumentError(f"{name}: rates must be a sequence of learning rates, two or more, got {self.rates!r}.")
         object.__setattr__(self, "rates", tuple(as_learning_rate(rate) for rate in self.rates))
         if len(self.rates) < 2:
             raise ArgumentError(f"{name}: rates must be two or more, got {len(self.rates)}. The plateau leads from one to the next.")

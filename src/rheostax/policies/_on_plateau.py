@@ -46,7 +46,10 @@ class OnPlateau(Policy):
     def __post_init__(self) -> None:
         _check.name(self, "monitor")
         _check.choice(self, "mode", ("min", "max"))
-        _check.whole(self, "patience", advice="1 acts at the first observation that is no improvement; 0 would act at every one.")
+        advice = "1 acts at the first observation that is no improvement; 0 would act at every one."
+        if isinstance(self.patience, str):
+            advice = "It counts observations; with accumulation_size='1ep' the mean of an epoch is one."
+        _check.whole(self, "patience", advice=advice)
         _check.number(self, "rtol", high=1.0, high_open=False)
         _check.number(self, "atol")
         _check.whole(self, "cooldown", low=0)

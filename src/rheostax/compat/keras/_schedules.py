@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rheostax._rate import LearningRate
-from rheostax.compat._arguments import choice, number, updates, whole
+from rheostax.compat._arguments import choice, each, number, updates, whole
 from rheostax.compat._cycles import Cycles, length_factor
 from rheostax.compat.keras._decays import CyclePolynomial, InverseTime
 from rheostax.errors import ArgumentError
@@ -76,10 +76,12 @@ def PiecewiseConstantDecay(boundaries: Sequence[int], values: Sequence[float], n
     [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     """
     where = "PiecewiseConstantDecay"
-    last = [updates(where, f"boundaries[{i}]", boundary, low=0) for i, boundary in enumerate(boundaries)]
+    last = [
+        updates(where, f"boundaries[{i}]", boundary, low=0) for i, boundary in enumerate(each(where, "boundaries", boundaries, "counts"))
+    ]
     if sorted(set(last)) != last:
         raise ArgumentError(f"{where}: boundaries must be in increasing order, got {last}.")
-    rates = [number(where, f"values[{i}]", value) for i, value in enumerate(values)]
+    rates = [number(where, f"values[{i}]", value) for i, value in enumerate(each(where, "values", values, "rates"))]
     if len(last) != len(rates) - 1:
         raise ArgumentError(f"{where}: boundaries must be one fewer than values, got {len(last)} for {len(rates)}.")
     return PiecewiseConstant(rates, [boundary + 1 for boundary in last])

@@ -17,6 +17,8 @@ __all__ = ["cosine_onecycle_schedule", "linear_onecycle_schedule", "piecewise_co
 
 def _scaled(where: str, init_value: Any, boundaries_and_scales: Mapping[int, float] | None) -> tuple[list[float], list[int]]:
     """Return the values, each the one before times a scale, and the counts of all but the first."""
+    if not isinstance(boundaries_and_scales, Mapping | None):
+        raise ArgumentError(f"{where}: boundaries_and_scales must be a dict from count to scale, got {boundaries_and_scales!r}.")
     given = sorted((boundaries_and_scales or {}).items())
     scales = [number(where, "boundaries_and_scales", scale) for _, scale in given]
     return list(itertools.accumulate([number(where, "init_value", init_value), *scales], float.__mul__)), [count for count, _ in given]

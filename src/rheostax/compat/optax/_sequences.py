@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rheostax._rate import LearningRate
-from rheostax.compat._arguments import number, whole
+from rheostax.compat._arguments import each, number, whole
 from rheostax.compat.optax._decays import cosine_decay, exponential_decay
 from rheostax.errors import ArgumentError
 from rheostax.schedules import Join, Linear
@@ -114,11 +115,11 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> LearningRate:
     Raises:
         ArgumentError: If there are none, or an argument breaks its rule.
     """
-    given = list(cosine_kwargs)
+    given = each("sgdr_schedule", "cosine_kwargs", cosine_kwargs, "dicts of arguments")
     if not given:
         raise ArgumentError("sgdr_schedule: cosine_kwargs must hold the arguments of at least one cycle, got none.")
+    cycles = [_cycle(i, one) for i, one in enumerate(given)]
     ends = list(itertools.accumulate(one["decay_steps"] for one in given))
-    cycles = [warmup_cosine_decay_schedule(**one) for one in given]
     return Join(cycles, ends[:-1]) if len(cycles) > 1 else cycles[0]
 
 
@@ -136,3 +137,12 @@ def join_schedules(schedules: Sequence[LearningRate | Callable[[Any], Any] | flo
         ArgumentError: If an argument breaks its rule.
     """
     return Join(schedules, boundaries)
+
+
+def _cycle(i: int, arguments: Any) -> LearningRate:
+    try:
+        inspect.signature(warmup_cosine_decay_schedule).bind(**arguments)
+    except TypeError as error:
+        rule = "must hold the arguments of a warmup_cosine_decay_schedule"
+        raise ArgumentError(f"sgdr_schedule: cosine_kwargs[{i}] {rule}, got {arguments!r}: {error}.") from None
+    return warmup_cosine_decay_schedule(**arguments)

@@ -15,7 +15,7 @@ from rheostax._duration import Duration, as_duration
 from rheostax._node import node
 from rheostax._rate import Constant, LearningRate, Product, Schedule
 from rheostax._twofloat import TwoFloat
-from rheostax.compat._arguments import by_group, number, updates, whole
+from rheostax.compat._arguments import by_group, each, number, updates, whole
 from rheostax.compat.timm._base import Warm, common
 from rheostax.compat.torch import MultiStepLR
 from rheostax.errors import ArgumentError
@@ -159,7 +159,9 @@ def MultiStepLRScheduler(
     common(where, t_in_epochs, noise_range_t, initialize)
     warm = Warm(where, warmup_t, warmup_lr_init, warmup_prefix)
     factor = number(where, "decay_rate", decay_rate, low_open=True)
-    milestones = [updates(where, f"decay_t[{i}]", milestone, low=0) for i, milestone in enumerate(decay_t)]
+    milestones = [
+        updates(where, f"decay_t[{i}]", milestone, low=0) for i, milestone in enumerate(each(where, "decay_t", decay_t, "epochs"))
+    ]
     if sorted(milestones) != milestones:
         raise ArgumentError(f"{where}: decay_t must be in order, got {milestones}.")
     cuts = [max(milestone - 1, 0) for milestone in milestones]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rheostax._rate import Constant, Foreign, LearningRate, Product, as_learning_rate, is_reactive, walk
+from rheostax.compat._arguments import each, whole
 from rheostax.compat.torch._factors import Cumulative, from_the_start
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
@@ -61,7 +62,12 @@ def SequentialLR(learning_rate: Any, schedulers: Sequence[Any], milestones: Iter
                 f"SequentialLR: schedulers[{i}] must not be a CyclicLR, OneCycleLR or ChainedScheduler, got {part!r}: in PyTorch they "
                 "change where the other parts begin, which isn't supported. To join what is independent use rx.Join."
             )
-    joined = Join(parts, milestones)
+    ends = [
+        whole("SequentialLR", f"milestones[{i}]", end) for i, end in enumerate(each("SequentialLR", "milestones", milestones, "counts"))
+    ]
+    if len(ends) != len(parts) - 1:
+        raise ArgumentError(f"SequentialLR: milestones must be one fewer than schedulers, got {len(ends)} for {len(parts)} schedulers.")
+    joined = Join(parts, ends)
     _require_continued(joined, learning_rate)
     return joined
 

@@ -170,16 +170,7 @@ def _multi_step(source: _Source) -> LearningRate:
 def _with_function(make: Callable[..., LearningRate]) -> Callable[[_Source], LearningRate]:
     def expression(source: _Source) -> LearningRate:
         function = source.field("lr_lambdas")[source.group]
-        function = function if callable(function) else source.argument("lr_lambda")
-        try:
-            jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
-        except jax.errors.ConcretizationTypeError:
-            made = getattr(getattr(function, "func", function), "__module__", "").partition(".")[0]
-            instead = "rx.compat.transformers.convert takes this one." if made == "transformers" else "Use jnp.where, and pass lr_lambda=."
-            raise ArgumentError(
-                f"convert: lr_lambda must be a function that JAX can trace, but it has a Python `if` on the count. {instead}"
-            ) from None
-        return make(source.base, function)
+        return make(source.base, function if callable(function) else source.argument("lr_lambda"))
 
     return expression
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from rheostax._node import node
 from rheostax._rate import Constant, Foreign, LearningRate, Product
 from rheostax._twofloat import TwoFloat, where
-from rheostax.compat._arguments import by_group, number, pick, refuse, whole
+from rheostax.compat._arguments import by_group, each, number, pick, refuse, whole
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
 from rheostax.schedules.exponential import Exponential
@@ -101,11 +101,24 @@ def MultiplicativeLR(learning_rate: Any, lr_lambda: Function | list[Function], l
 def _with_functions(where: str, kind: type[Foreign], learning_rate: Any, function: Any, last_epoch: int) -> LearningRate:
     from_the_start(where, last_epoch)
     for one in function if isinstance(function, list | tuple) else [function]:
-        if not callable(one):
-            raise ArgumentError(f"{where}: lr_lambda must be a function of the count, got {one!r}.")
+        _require_traceable(where, one)
     if isinstance(function, list | tuple) and isinstance(learning_rate, Groups):
         return by_group(where, learning_rate, lambda rate, i, n: Constant(rate) * kind(pick(where, "lr_lambda", function, i, n)))
     return times(where, learning_rate, kind(pick(where, "lr_lambda", function, 0, 1)))
+
+
+def _require_traceable(where: str, function: Any) -> None:
+    if not callable(function):
+        raise ArgumentError(f"{where}: lr_lambda must be a function of the count, got {function!r}.")
+    try:
+        jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError):
+        home = getattr(getattr(function, "func", function), "__module__", None) or ""
+        instead = "Use jnp.where in place of `if`, and jax.numpy in place of math and numpy."
+        if home.partition(".")[0] == "transformers":
+            instead = "This one is Transformers': use its name in rx.compat.transformers, or rx.compat.transformers.convert."
+        rule = "must be a function that JAX can trace, but it needs the count as a Python number"
+        raise ArgumentError(f"{where}: lr_lambda {rule}. {instead}") from None
 
 
 @node
@@ -171,7 +184,7 @@ def MultiStepLR(learning_rate: Any, milestones: Iterable[int], gamma: float = 0.
     """
     from_the_start("MultiStepLR", last_epoch)
     gamma = number("MultiStepLR", "gamma", gamma, low_open=True)
-    given = [whole("MultiStepLR", "milestones", milestone, low=0) for milestone in milestones]
+    given = [whole("MultiStepLR", "milestones", milestone, low=0) for milestone in each("MultiStepLR", "milestones", milestones, "counts")]
     if not all(isinstance(milestone, int) for milestone in given):
         return times("MultiStepLR", learning_rate, MultiStep(1.0, tuple(given), gamma))
     often = Counter(given)

@@ -65,6 +65,9 @@ def get_scheduler(
     name = str(getattr(name, "value", name))  # Transformers' enum holds the word
     one_of("get_scheduler: name", name, NAMES)
     function, warms_up, ends = NAMES[name]
+    if not isinstance(scheduler_specific_kwargs, Mapping | None):
+        got = repr(scheduler_specific_kwargs)
+        raise ArgumentError(f"get_scheduler: scheduler_specific_kwargs must be a dict of arguments for {name!r}, got {got}.")
     given: dict[str, Any] = dict(scheduler_specific_kwargs or {})
     for argument, value, needed in (("num_warmup_steps", num_warmup_steps, warms_up), ("num_training_steps", num_training_steps, ends)):
         if needed and value is not None:
