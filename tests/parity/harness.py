@@ -17,6 +17,7 @@ where the expression holds a function of the configuration's, it returns an arra
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -128,6 +129,12 @@ def ours_and_theirs(result: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(rate), np.asarray(theirs)
     length = len(theirs)
     return np.asarray(_evaluate(lower(rate), _padded(length)))[:length], np.asarray(theirs)
+
+
+def positional(function: Callable[..., Any], *without: str) -> dict[str, Any]:
+    """Return the arguments that a function takes by position, and their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind == one.POSITIONAL_OR_KEYWORD and one.name not in ("self", *without)}
 
 
 def compare_configurations(

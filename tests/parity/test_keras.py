@@ -22,7 +22,7 @@ from keras.optimizers import schedules
 import rheostax as rx
 from rheostax._rate import lower
 from tests.parity import table
-from tests.parity.harness import Comparison, Observed, compare_configurations, ours_and_theirs
+from tests.parity.harness import Comparison, Observed, compare_configurations, ours_and_theirs, positional
 
 COUNTS = 120
 COUNTED = np.arange(COUNTS)
@@ -318,6 +318,12 @@ def test_functions_of_the_epoch_in_single_precision(record_property):
     )
     comparison.limit = 0.0
     compare_configurations(comparison, drawn, trajectories, record_property)
+
+
+@pytest.mark.parametrize("name", rx.compat.keras.__all__)
+def test_names_and_defaults_are_theirs(name):
+    theirs = getattr(schedules, name, None) or getattr(keras.callbacks, name)
+    assert positional(getattr(rx.compat.keras, name), "learning_rate") == positional(theirs.__init__)
 
 
 def test_the_page_lists_every_class(request):

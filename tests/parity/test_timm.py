@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import rheostax as rx
 from rheostax._rate import lower
 from tests.parity import table
-from tests.parity.harness import Comparison, Observed, compare_configurations
+from tests.parity.harness import Comparison, Observed, compare_configurations, positional
 
 
 def load_schedulers():
@@ -223,6 +223,11 @@ def test_tanh_warms_up_to_where_it_will_be():
     theirs = proceed(schedulers.TanhLRScheduler(make_optimizer(0.5), **arguments))
     assert theirs[30] < 0.45  # it doesn't rise to 0.5
     np.testing.assert_allclose(lower(ours).evaluate(ours.init(), jnp.arange(COUNTS)).high, theirs, rtol=2e-7)
+
+
+@pytest.mark.parametrize("name", rx.compat.timm.__all__)
+def test_names_and_defaults_are_theirs(name):
+    assert positional(getattr(rx.compat.timm, name), "learning_rate") == positional(getattr(schedulers, name).__init__, "optimizer")
 
 
 def test_the_page_lists_every_class(request):

@@ -15,7 +15,7 @@ from torch.optim import lr_scheduler, swa_utils
 
 import rheostax as rx
 from tests.parity import table
-from tests.parity.harness import Comparison, Observed, compare_configurations
+from tests.parity.harness import Comparison, Observed, compare_configurations, positional
 
 COUNTS = 120
 
@@ -433,6 +433,18 @@ def test_what_strict_means(strict):
             state = rate.observe(state, jnp.int32(0), {"value": jnp.float32(metric)})
         ours = float(rate.evaluate(state, jnp.int32(0)).high)
         assert np.isclose(ours, theirs[-1], rtol=1e-6) == strict
+
+
+MOMENTUM = {"cycle_momentum", "base_momentum", "max_momentum"}  # None here, so that what isn't cycled is said
+
+
+@pytest.mark.parametrize("name", [name for name in rx.compat.torch.__all__ if name != "convert"])
+def test_names_and_defaults_are_theirs(name):
+    ours = positional(getattr(rx.compat.torch, name), "learning_rate")
+    theirs = positional(scheduler_class(name).__init__, "optimizer")
+    assert list(ours) == list(theirs)
+    differs = {argument for argument in ours if ours[argument] != theirs[argument]}
+    assert differs == (MOMENTUM if name in ("CyclicLR", "OneCycleLR") else set())
 
 
 def test_the_page_lists_every_class(request):
