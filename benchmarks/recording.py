@@ -23,13 +23,14 @@ from benchmarks import _workload as work
 from benchmarks._measure import Block, Spread, interleave, without_garbage_collection
 from benchmarks._report import Row, Target, Topic, compared
 from benchmarks.update_jax import arguments, make_step
-from rheostax.record import JsonLines, snapshot
+from rheostax.record import JsonLines, Snapshots, snapshot
 
 COMPUTING, IN_PYTHON = [320] * 5, [192] * 5  # widths with which an update takes about a millisecond under either
-WAYS = {  # whether JSON Lines are written, and whether the step returns a snapshot
-    "recorded in memory": (False, False),
-    "recorded as JSON Lines": (True, False),
-    "recorded as JSON Lines, the step returns a snapshot": (True, True),
+WAYS = {  # whether JSON Lines are written, and what the step returns for the recorder
+    "recorded in memory": (False, None),
+    "recorded as JSON Lines": (True, None),
+    "recorded as JSON Lines, the step returns a snapshot": (True, "snapshot"),
+    "recorded as JSON Lines, the step collects snapshots": (True, "snapshots"),
 }
 
 Step = Callable[[], tuple[jax.Array, Any]]  # makes an update, and returns its loss and what the recorder is given
@@ -37,20 +38,19 @@ Step = Callable[[], tuple[jax.Array, Any]]  # makes an update, and returns its l
 
 def run(quick: bool = False) -> Topic:
     updates, rounds = (10, 3) if quick else (500, 50)  # 500: what a recorder sends at once
-    rows = _compare("jax.jit", functools.partial(_pure, COMPUTING), updates, rounds)
-    rows += _compare("nnx.jit", functools.partial(_nnx, IN_PYTHON), updates, rounds)
-    for inside in (False, True):
-        spread = Spread.of(_calls(_nnx(IN_PYTHON, inside), updates, max(rounds // 3, 3)))
-        name = "the step returns a snapshot" if inside else "in memory"
+    rows = _compare("jax.jit", functools.partial(_pure, COMPUTING, updates), updates, rounds)
+    rows += _compare("nnx.jit", functools.partial(_nnx, IN_PYTHON, updates), updates, rounds)
+    for inside, name in (None, "in memory"), ("snapshot", "the step returns a snapshot"), ("snapshots", "the step collects snapshots"):
+        spread = Spread.of(_calls(_nnx(IN_PYTHON, updates, inside), updates, max(rounds // 3, 3)))
         rows.append(Row.measured(f"nnx.jit: processor time of the recorder per update, {name}", spread, "us", Target("<=", 10.0)))
     return Topic("Time of an update of about a millisecond, loss and learning rate recorded at every one", rows)
 
 
-def _compare(label: str, make: Callable[[bool], tuple[Any, Step]], updates: int, rounds: int) -> list[Row]:
+def _compare(label: str, make: Callable[[str | None], tuple[Any, Step]], updates: int, rounds: int) -> list[Row]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        plain = {f"{label}: not recorded": _block(make(False)[1], updates)}
-        again = {f"{label}: not recorded, once more": _block(make(False)[1], updates)}  # what noise alone makes of the ratio
+        plain = {f"{label}: not recorded": _block(make(None)[1], updates)}
+        again = {f"{label}: not recorded, once more": _block(make(None)[1], updates)}  # what noise alone makes of the ratio
         ours = {}
         for i, (name, (written, inside)) in enumerate(WAYS.items()):
             x, step = make(inside)
@@ -63,17 +63,20 @@ def _block(step: Step, updates: int, recorder: rx.Recorder | None = None) -> Blo
     """Make a block of updates; each sends one batch of `updates` records."""
 
     def block() -> Any:
-        for _ in range(updates):
+        for i in range(updates):
             loss, seen = step()
             if recorder is not None:
-                record(recorder, loss, seen)
+                record(recorder, loss, seen, last=i == updates - 1)
         return loss
 
     return block
 
 
-def record(recorder: rx.Recorder, loss: jax.Array, seen: Any) -> None:
-    if isinstance(seen, jax.Array):  # a snapshot, and the loss in it
+def record(recorder: rx.Recorder, loss: jax.Array, seen: Any, last: bool) -> None:
+    if isinstance(seen, Snapshots):
+        if last:
+            recorder.scanned(seen)
+    elif isinstance(seen, jax.Array):  # a snapshot, and the loss in it
         recorder.updated(seen)
     else:
         recorder.updated(seen, loss=loss)
@@ -87,13 +90,13 @@ def _calls(made: tuple[Any, Step], updates: int, rounds: int) -> np.ndarray:
         for i in np.ndindex(*taken.shape):
             loss, seen = step()
             begin = time.thread_time()
-            record(recorder, loss, seen)
+            record(recorder, loss, seen, last=i[1] == updates - 1)
             taken[i] = time.thread_time() - begin
     clock = [time.thread_time() - time.thread_time() for _ in range(1000)]  # what it takes to ask for the time
     return (taken[1:].mean(1) + np.median(clock)) * 1e6
 
 
-def _pure(widths: list[int], inside: bool) -> tuple[Any, Step]:
+def _pure(widths: list[int], n: int, inside: str | None) -> tuple[Any, Step]:
     """Return the first state, and updates under jax.jit, donated."""
     tx = work.controlled_adam()
     plain = make_step(tx)
@@ -104,31 +107,51 @@ def _pure(widths: list[int], inside: bool) -> tuple[Any, Step]:
         params, state, loss = plain(*given)
         return params, state, loss, snapshot(state, loss=loss)
 
+    @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
+    def collecting(params: Any, state: Any, snapshots: Snapshots, *data: Any) -> Any:
+        params, state, loss = plain(params, state, *data)
+        return params, state, loss, snapshots.add(snapshot(state, loss=loss))
+
+    snapshots, made = Snapshots.empty(snapshot(state, loss=0.0), n), 0
+
     def step() -> tuple[jax.Array, Any]:
-        nonlocal params, state
-        if inside:
+        nonlocal params, state, snapshots, made
+        if inside == "snapshot":
             params, state, loss, seen = telling(params, state, x, y)
             return loss, seen
+        if inside == "snapshots":
+            params, state, loss, snapshots = collecting(params, state, snapshots if made % n else snapshots.cleared(), x, y)
+            made += 1
+            return loss, snapshots
         params, state, loss = plain(params, state, x, y)
         return loss, state
 
     return state, step
 
 
-def _nnx(widths: list[int], inside: bool) -> tuple[Any, Step]:
+def _nnx(widths: list[int], n: int, inside: str | None) -> tuple[Any, Step]:
     """Return the optimizer, and updates under nnx.jit."""
     model = work.MLP(*widths, rngs=nnx.Rngs(0))
     optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
     x, y = (array[0] for array in work.batches(1, widths[0], widths[-1]))
 
     @nnx.jit
-    def update(model: Any, optimizer: Any, x: jax.Array, y: jax.Array) -> Any:
+    def update(model: Any, optimizer: Any, snapshots: Any, x: jax.Array, y: jax.Array) -> Any:
         loss, grads = nnx.value_and_grad(work.squared_error)(model, x, y)
         optimizer.update(model, grads, value=loss)
-        return loss, (snapshot(optimizer, loss=loss) if inside else None)
+        if inside is None:
+            return loss, None
+        seen = snapshot(optimizer, loss=loss)
+        return loss, (seen if snapshots is None else snapshots.add(seen))
+
+    snapshots, made = Snapshots.empty(snapshot(optimizer, loss=0.0), n) if inside == "snapshots" else None, 0
 
     def step() -> tuple[jax.Array, Any]:
-        loss, seen = update(model, optimizer, x, y)
-        return loss, (seen if inside else optimizer)
+        nonlocal snapshots, made
+        loss, seen = update(model, optimizer, snapshots, x, y)
+        if snapshots is not None:
+            made += 1
+            snapshots = seen if made % n else seen.cleared()
+        return loss, (optimizer if inside is None else seen)
 
     return optimizer, step

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 import rheostax as rx
-from rheostax.record import MetricWriter, Sink, decisions, snapshot
+from rheostax.record import MetricWriter, Sink, Snapshots, decisions, snapshot
 
 UPDATES = 12
 LOSSES = np.float32([3.0, 2.0, 2.0, 2.0, 2.0, 1.5, 1.5, np.nan, 1.5, 1.5, 1.0, 0.1])
@@ -90,6 +90,22 @@ def scanned(recorder, state):
         recorder.scanned(seen, loss=losses)
 
 
+@functools.partial(jax.jit, donate_argnums=(0, 1))
+def collecting(state, snapshots, loss):
+    state, loss = update(state, loss)
+    return state, snapshots.add(snapshot(state, loss=loss))
+
+
+def collected(recorder, state):
+    snapshots = Snapshots.empty(snapshot(state, loss=0.0), 5)
+    for i, loss in enumerate(LOSSES, start=1):
+        state, snapshots = collecting(state, snapshots, loss)
+        if i % 5 == 0:
+            recorder.scanned(snapshots)
+            snapshots = snapshots.cleared()
+    recorder.scanned(snapshots)
+
+
 def scanned_with_metrics(recorder, state):
     for half in jnp.split(LOSSES, 2):
         state, seen = jax.jit(functools.partial(jax.lax.scan, telling_all))(state, half)
@@ -102,6 +118,7 @@ LOOPS = {
     "snapshots": with_snapshots,
     "metrics in snapshots": with_metrics_in_snapshots,
     "scan": scanned,
+    "collected": collected,
     "metrics in a scan's snapshots": scanned_with_metrics,
 }
 
@@ -437,6 +454,32 @@ def test_what_is_given_twice_or_has_no_label_is_refused():
     with pytest.raises(rx.ArgumentError, match=r"what rheostax\.record\.snapshot returned, stacked by scan"):
         recorder.scanned(seen.at[-1].set(-1)[None])
     assert len(recorder) == 4
+
+
+def test_a_collection_keeps_the_newest_in_order():
+    state = TX.init(PARAMS)
+    snapshots = Snapshots.empty(snapshot(state, loss=0.0), 5)
+    assert snapshots.in_order().shape == (0, len(snapshot(state, loss=0.0)))
+    with rx.Recorder(state) as recorder:
+        for loss in LOSSES:
+            state, snapshots = collecting(state, snapshots, loss)
+        recorder.scanned(snapshots)
+        recorder.scanned(snapshots.cleared())  # nothing
+        np.testing.assert_array_equal(recorder.history["count"], range(7, 12))
+        np.testing.assert_array_equal(recorder.history["loss"], LOSSES[7:])
+        assert "7 updates went by without being recorded" in recorder._warnings(recorder._reader.read(recorder._last[None]))[-1]
+    for count in (4, 5, 6):
+        kept = Snapshots.empty(jnp.zeros(2, jnp.int32), 5)
+        for i in range(count):
+            kept = kept.add(jnp.full(2, i, jnp.int32))
+        np.testing.assert_array_equal(kept.in_order()[:, 1], range(max(count - 5, 0), count))
+    for wrong, says in [
+        (lambda: Snapshots.empty(snapshot(state), 0), r"Snapshots.empty: n must be a whole number >= 1, got 0"),
+        (lambda: Snapshots.empty(state, 5), r"Snapshots.empty: snapshot must be what rheostax.record.snapshot returns"),
+        (lambda: snapshots.add(snapshot(state)), r"Snapshots.add: snapshot must be like the one that the collection was made for, int32"),
+    ]:
+        with pytest.raises(rx.ArgumentError, match=says):
+            wrong()
 
 
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():

@@ -7,6 +7,7 @@ from rheostax.record.recorder import Recorder
 from rheostax.record.run_directory import RunDirectory
 from rheostax.record.sinks import Clu, Csv, JsonLines, MLflow, Sink, TensorBoard, Terminal, WandB
 from rheostax.record.snapshot import snapshot
+from rheostax.record.snapshots import Snapshots
 
 __all__ = [
     "Clu",
@@ -20,6 +21,7 @@ __all__ = [
     "RunLog",
     "Series",
     "Sink",
+    "Snapshots",
     "TensorBoard",
     "Terminal",
     "WandB",

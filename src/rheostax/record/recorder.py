@@ -21,6 +21,7 @@ from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
 from rheostax.record.snapshot import Reader, Seen
+from rheostax.record.snapshots import Snapshots
 from rheostax.state import controls, opt_state
 
 __all__ = ["Recorder"]
@@ -145,16 +146,16 @@ class Recorder:
         self._keep(x, dict(metrics), False, count)
 
     def scanned(self, snapshots: Any, /, **metrics: Any) -> None:
-        """Record the updates of a scanned loop. It waits for the loop to end.
+        """Record the updates of a scanned loop, or those that a loop has collected. It waits for the last of them.
 
         Args:
-            snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`.
+            snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`; or `Snapshots`.
             **metrics: By name, one value per update, `[n]`, if the snapshots don't carry them.
 
         Raises:
             ArgumentError: If the shapes don't fit.
         """
-        rows = np.asarray(snapshots)
+        rows = snapshots.in_order() if isinstance(snapshots, Snapshots) else np.asarray(snapshots)
         if (told := told_in(rows, self._reader.size)) is None:
             rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {self._reader.size}] without metrics"
             raise ArgumentError(f"Recorder.scanned: snapshots must be {rule}; got {rows.dtype} {list(rows.shape)}.")

@@ -1,0 +1,89 @@
+"""Snapshots that a loop collects on the device, to hand over many at a time."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rheostax import _check
+from rheostax._counter import increment
+from rheostax.errors import ArgumentError
+
+__all__ = ["Snapshots"]
+
+
+class Snapshots(NamedTuple):
+    """The last n snapshots of a loop.
+
+    Carry it through a jitted training step and `add` each update's snapshot there; after every n updates hand it to
+    `Recorder.scanned`, and go on with what `cleared` returns. Then the host has nothing to do for a record at the other updates.
+    Where more than n were added, the oldest are lost, and the run's warnings say how many.
+
+    Attributes:
+        rows: `int32 [n, m]`.
+        added: `int32 []`, how many were added.
+
+    >>> import jax, jax.numpy as jnp, optax, rheostax as rx
+    >>> from rheostax.record import Snapshots, snapshot
+    >>> tx = rx.control(optax.sgd, rx.Linear(1.0, 0.0, 8))
+    >>> params = jnp.ones(2)
+    >>> state = tx.init(params)
+    >>> @jax.jit
+    ... def step(params, state, snapshots):
+    ...     updates, state = tx.update(params, state, params)
+    ...     params = optax.apply_updates(params, updates)
+    ...     return params, state, snapshots.add(snapshot(state, loss=params.sum()))
+    >>> snapshots = Snapshots.empty(snapshot(state, loss=0.0), 4)
+    >>> with rx.Recorder(state) as recorder:
+    ...     for i in range(8):
+    ...         params, state, snapshots = step(params, state, snapshots)
+    ...         if i % 4 == 3:
+    ...             recorder.scanned(snapshots)
+    ...             snapshots = snapshots.cleared()
+    >>> print(recorder.history["learning_rate"])
+    [1.    0.875 0.75  0.625 0.5   0.375 0.25  0.125]
+    """
+
+    rows: jax.Array
+    added: jax.Array
+
+    @classmethod
+    def empty(cls, snapshot: Any, n: int) -> Self:
+        """Return an empty collection.
+
+        Args:
+            snapshot: One that is like those to come, with metrics of the same names; it isn't added.
+            n: How many it holds, a whole number >= 1.
+
+        Raises:
+            ArgumentError: If an argument breaks its rule.
+        """
+        _check.whole(holder := type("Snapshots.empty", (), {"n": n})(), "n")
+        like = jax.eval_shape(lambda: snapshot)
+        if getattr(like, "ndim", None) != 1 or like.dtype != jnp.int32:
+            raise ArgumentError(f"Snapshots.empty: snapshot must be what rheostax.record.snapshot returns, got {like!r}.")
+        return cls(jnp.zeros((holder.n, *like.shape), jnp.int32), jnp.int32(0))
+
+    def add(self, snapshot: jax.Array) -> Self:
+        """Return the collection with one more; inside or outside `jax.jit`.
+
+        Raises:
+            ArgumentError: If it isn't like those before.
+        """
+        if snapshot.shape != self.rows.shape[1:] or snapshot.dtype != jnp.int32:
+            rule = f"like the one that the collection was made for, int32 {list(self.rows.shape[1:])}"
+            raise ArgumentError(f"Snapshots.add: snapshot must be {rule}; got {snapshot.dtype} {list(snapshot.shape)}.")
+        rows = jax.lax.dynamic_update_index_in_dim(self.rows, snapshot, self.added % len(self.rows), 0)
+        return self._replace(rows=rows, added=increment(self.added))
+
+    def cleared(self) -> Self:
+        """Return the collection as it was before the first."""
+        return self._replace(added=jnp.int32(0))
+
+    def in_order(self) -> np.ndarray:
+        """Return what is in it, the oldest first, `int32 [k, m]`. It waits for the device."""
+        rows, added = np.asarray(self.rows), int(self.added)
+        return rows[:added] if added <= len(rows) else np.roll(rows, -(added % len(rows)), axis=0)
