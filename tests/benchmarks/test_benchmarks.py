@@ -84,7 +84,7 @@ _EXACT = {
     "nnx": _check_targets_of(3),
     "jax": _check_targets_of(2),
     "scan": _check_targets_of(1),
-    "record": _check_targets_of(8),
+    "record": _check_targets_of(11),
     "import": _check_targets_of(2),
 }
 
