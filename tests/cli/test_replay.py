@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -78,9 +79,42 @@ def test_another_metric_and_columns_by_name(tmp_path):
     )
     assert [one["count"] for one in found["settings"][0]["decisions"]] == [3]
     assert found["observed"] == {"value": {"metric": "accuracy", "observations": 5}}
-    assert found["happened"] == {"decisions": [], "learning_rate": 0.1}
+    says = "a log of this kind holds no journal of decisions"
+    assert found["happened"] == {"decisions": None, "journal_lacks": says, "learning_rate": 0.1}
     by_name = json.loads(rheostax(file, "--with", rule, "--monitor", "value=accuracy", "--count", "tick", "--json").stdout)
     assert by_name["settings"][0]["decisions"] == found["settings"][0]["decisions"]
+
+
+def test_a_journal_that_is_whole_empty_cut_or_missing(run, tmp_path):
+    """Nothing decided and nothing known are two things."""
+    copy = shutil.copytree(run, tmp_path / "copy")
+    journal = copy / "journal.jsonl"
+
+    def happened():
+        done = rheostax(copy, "--json")
+        told = rheostax(copy).stdout
+        return json.loads(done.stdout)["happened"], done.stderr, told
+
+    found, err, told = happened()
+    assert (len(found["decisions"]), found["journal_lacks"], err) == (2, None, "")
+    lines = journal.read_text()
+    journal.write_text(lines[:-9])
+    found, err, told = happened()
+    says = "journal.jsonl was cut in its last line (2), which was left out"
+    assert (len(found["decisions"]), found["journal_lacks"], err) == (1, says, f"warning: {says}\n")
+    assert f"and maybe more: {says}" in told
+    assert re.search(r"^the run +\? +\? +\? +\? +0.05 +1.1$", told, re.MULTILINE)
+    journal.write_text("")
+    found, err, told = happened()
+    assert (found["decisions"], found["journal_lacks"], err) == ([], None, "")
+    assert "what happened: no policy decided anything" in told
+    assert re.search(r"^the run +0 +0 +- +- +0.05 +1.1$", told, re.MULTILINE)
+    journal.unlink()
+    found, err, told = happened()
+    says = "journal.jsonl is missing: what the policies decided is unknown"
+    assert (found["decisions"], found["journal_lacks"], err) == (None, says, f"warning: {says}\n")
+    assert f"what happened: unknown, so there is nothing to compare the decisions with: {says}" in told
+    assert re.search(r"^the run +\? +\? +\? +\? +0.05 +1.1$", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["picture.png", "picture.svg"])

@@ -68,6 +68,20 @@ def test_a_table_has_its_page_beside_it(rheostax, tmp_path):
     assert rheostax("report", tmp_path / "log.csv") == (0, "", f"See {tmp_path / 'log-report.html'}\n")
 
 
+def test_damage_is_warned_of_on_standard_error(run, rheostax, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / "journal.jsonl").unlink()
+    says = "journal.jsonl is missing: what the policies decided is unknown"
+    code, out, err = rheostax("report", copy, "--json")
+    assert (code, err) == (0, f"warning: {says}\n")
+    told = json.loads(out)
+    assert (told["table"][0]["decisions"], told["table"][0]["cuts"], told["runs"][0]["decisions"]) == (None, None, None)
+    assert told["runs"][0]["warnings"] == [told["runs"][0]["journal_lacks"]] == [says]
+    _, out, err = rheostax("report", copy, run, "--out", tmp_path / "two.html", "--json")
+    assert err == f"warning: copy: {says}\n"
+    assert [row["decisions"] for row in json.loads(out)["table"]] == [None, 0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

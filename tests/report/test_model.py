@@ -66,7 +66,7 @@ def test_json_holds_everything_but_the_curves(runs):
     run = told["runs"][0]
     assert set(run) == {
         "name", "path", "kind", "complete", "reason", "updates", "epochs", "seconds", "goal", "learning_rate", "metrics", "decisions",
-        "warnings", "notes", "config",
+        "journal_lacks", "warnings", "notes", "config",
     }  # fmt: skip
     assert set(run["metrics"]["loss"]) == {"name", "direction", "best", "best_count", "final", "observations", "nonfinite"}
     assert set(run["learning_rate"][""]) == {"first", "highest", "lowest", "final"}
@@ -118,6 +118,31 @@ def test_records_of_the_journal_that_are_damaged_are_left_out(write):
     (run,) = report([read_run(write(records=[{"count": 0, "loss": 1.0}], journal=[*bad, good]))]).runs
     assert [move.words for move in run.decisions] == ["raised 0.1 -> 0.2 at update 3: it was time"]
     assert run.cuts == 0
+    assert run.journal_lacks == "journal.jsonl: 2 records that are no decision left out"
+
+
+def test_decisions_are_known_or_none_or_unknown(write):
+    """Three things, which look alike in a list: a journal with decisions, one without, and none or a damaged one."""
+    move = {"count": 1, "metric": "loss", "old_learning_rate": 0.1, "new_learning_rate": 0.05, "why": "it was time"}
+    records = [{"count": i, "loss": 1.0} for i in range(3)]
+    paths = [write(name, records=records, journal=[move] * n) for name, n in {"a": 2, "b": 0, "c": 2, "d": 2}.items()]
+    (paths[2] / "journal.jsonl").unlink()
+    with (paths[3] / "journal.jsonl").open("a") as stream:
+        stream.write('{"count": 2, "pol')
+    told = report([read_run(path) for path in paths])
+    assert [run.journal_lacks for run in told.runs] == [
+        None, None, "journal.jsonl is missing: what the policies decided is unknown",
+        "journal.jsonl was cut in its last line (3), which was left out",
+    ]  # fmt: skip
+    assert [(row["decisions"], row["cuts"]) for row in told.table] == [(2, 2), (0, 0), (None, None), (None, None)]
+    written = [run["decisions"] for run in told.to_json()["runs"]]
+    assert [one if one is None else len(one) for one in written] == [2, 0, None, 2]
+
+
+def test_decisions_without_rates_are_not_counted(write):
+    moves = [{"count": i, "old_learning_rate": rate, "new_learning_rate": 0.05} for i, rate in enumerate([0.1, None])]
+    (run,) = report([read_run(write(records=[{"count": 0, "loss": 1.0}], journal=moves))]).runs
+    assert (len(run.decisions), run.journal_lacks) == (1, "of 1 decision no rates are recorded")
 
 
 def test_names_are_the_shortest_that_tell_runs_apart(write):
@@ -134,3 +159,4 @@ def test_a_table_of_another_tool_is_reported_too(tmp_path):
     assert (run.kind, run.complete, run.epochs, run.seconds, run.decisions) == ("csv", True, None, None, ())
     assert (run.metrics["val_loss"].best, run.learning_rate[""].final) == (2.0, 0.05)
     assert run.warnings == ()
+    assert run.journal_lacks == "a log of this kind holds no journal of decisions"

@@ -129,6 +129,24 @@ def test_a_run_without_records_has_a_page(write, summary):
     assert "No policy decided anything." in text
 
 
+def test_what_is_not_known_of_the_decisions_is_said(write):
+    move = {"count": 1, "old_learning_rate": 0.1, "new_learning_rate": 0.05, "why": "it was time"}
+    paths = [write(name, records=[{"count": 0, "loss": 1.0}], journal=[move]) for name in "abc"]
+    (paths[1] / "journal.jsonl").unlink()
+    with (paths[2] / "journal.jsonl").open("a") as stream:
+        stream.write('{"count"')
+    whole, missing, cut = (Page(page(report([read_run(path)]))).words for path in paths)
+    assert "Decisions1 Last rate used" in whole
+    assert "Decisions? Last rate used" in missing
+    assert "What the policies decided is unknown: journal.jsonl is missing" in missing
+    assert "No policy decided anything" not in missing + cut
+    assert "Decisions? (at least 1) Last rate used" in cut
+    assert "There may be more decisions: journal.jsonl was cut in its last line (2), which was left out." in cut
+    assert "No warnings" not in missing + cut
+    compared = page(report([read_run(path) for path in paths]))
+    assert [cell for cell in re.findall(r'<td class="number">(.*?)</td>', compared) if "?" in cell] == ["?", "? (at least 1)"]
+
+
 def test_values_that_are_no_numbers_are_gaps(write):
     path = write(records=[{"count": 0, "loss": None}, {"count": 1, "loss": 2.0}, {"count": 2, "loss": None}])
     curves = chart(report([read_run(path)]))

@@ -40,9 +40,25 @@ def test_a_killed_run_is_told_up_to_where_it_is_whole(results, copy):
 
 def test_a_run_that_died_before_its_first_update(copy):
     (copy / "summary.json").unlink()
-    (copy / "metrics.jsonl").unlink()
-    (copy / "journal.jsonl").unlink()
+    (copy / "metrics.jsonl").write_text("")
+    (copy / "journal.jsonl").write_text("")
     assert warnings(copy) == ["nothing was recorded: the run ended before its first update"]
+
+
+def test_files_that_are_missing_cut_or_damaged_are_warned_of(results, copy):
+    journal = copy / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([lines[0], b"not json\n", *lines[2:-1], lines[-1][:9]]))
+    cut = f"journal.jsonl was cut in its last line ({len(lines)}), which was left out"
+    assert warnings(copy) == [cut, "journal.jsonl: 1 damaged line left out (2)"]
+    journal.write_bytes(b"".join(lines[:-1]))  # no line is damaged, but the summary tells more decisions
+    assert warnings(copy) == [f"journal.jsonl ends after {len(lines) - 1} decisions, but summary.json tells of {len(lines)}"]
+    journal.unlink()
+    (copy / "config.json").write_text("{")
+    (copy / "metrics.jsonl").unlink()
+    (copy / "summary.json").write_text("[]")
+    told = ["journal.jsonl is missing: what the policies decided is unknown", "metrics.jsonl is missing"]
+    assert warnings(copy) == ["config.json is damaged and was left out", "summary.json holds no object and was left out", *told]
 
 
 def test_failure_and_interruption_are_told(write):

@@ -1,16 +1,19 @@
-"""The files that a command is asked for: refused before the work if they can't be, and there whole or not at all after it."""
+"""The files of a command: what those lack that it reads, and those that it is asked for, there whole or not at all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from rheostax._extras import load
 from rheostax.errors import RunError
 from rheostax.plot.run import save_figure
 from rheostax.record.run_directory import RunDirectory
 
-__all__ = ["draw", "require_picture", "require_place", "write"]
+__all__ = ["draw", "require_picture", "require_place", "warn", "write"]
 
 PICTURES = (".png", ".svg")
 
@@ -28,6 +31,12 @@ def require_picture(file: Path | None) -> None:
     if file is not None:
         require_place("--plot", file, PICTURES)
         load("matplotlib", extra="plot")
+
+
+def warn(damage: Sequence[str], whose: str = "") -> None:
+    """Say what is missing, cut or damaged in the files that were read; not on standard output, which is for the result."""
+    for note in damage:
+        typer.echo(f"warning: {whose}{note}", err=True)
 
 
 def write(file: Path, content: bytes) -> Path:

@@ -33,6 +33,7 @@ def run(
     """Read the run, replay it, and draw that, if a picture is wanted."""
     files.require_picture(picture)
     log = read_run(path, **columns)
+    files.warn(log.damage)
     found = replay(log, rule, monitor=_monitor(monitor), total_steps=total_steps, steps_per_epoch=steps_per_epoch)
     if picture is not None:
         _draw(found, picture)
@@ -62,7 +63,11 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
         "observed": {name: {"metric": metric, "observations": len(log.series[metric].heard[0])} for name, metric in found.observed.items()},
         "caution": PLAINLY,
         "notes": list(found.notes),
-        "happened": {"decisions": log.journal, "learning_rate": _last_rates(log)},
+        "happened": {
+            "decisions": log.journal or (None if log.journal_lacks else []),
+            "journal_lacks": log.journal_lacks,
+            "learning_rate": _last_rates(log),
+        },
         "settings": [
             {
                 "chosen": one.chosen,
@@ -88,12 +93,12 @@ def words(found: Replay, *, verbose: bool, most: int) -> str:
     metrics = dict.fromkeys(found.observed.values())
     heard = ", ".join(f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in metrics)
     lines = [f"{log.path} ({log.kind}): {counted(found.updates, 'update')}, {heard or 'nothing observed'}", PLAINLY]
-    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"note: {note}" for note in found.notes if note not in log.damage]  # which the command warns of
     one_rule = len(found.settings) == 1
     rule = repr(found.settings[0].learning_rate) if one_rule else f"{len(found.settings)} settings"
     lines += ["", *_table(found), ""] if not one_rule else ["", f"replayed  {rule}", "", *_table(found), ""]
-    if log.journal:
-        lines += ["what happened:", *(f"  {_told(entry)}" for entry in log.journal[:most]), ""]
+    if log.journal or log.kind == "run directory":
+        lines += [*_happenings(log, most), ""]
     for one in found.settings if verbose or one_rule else ():
         decisions = one.first_decisions(most)
         left = len(one.decided.count) - most
@@ -108,6 +113,16 @@ def _title(one: Replayed) -> str:
     return f"what it would have decided{f' with {values}' if values else ''}"
 
 
+def _happenings(log: RunLog, most: int) -> list[str]:
+    """Tell the run's own decisions, and what isn't known of them."""
+    if not log.journal and not log.journal_lacks:
+        return ["what happened: no policy decided anything"]
+    if not log.journal:
+        return [f"what happened: unknown, so there is nothing to compare the decisions with: {log.journal_lacks}"]
+    more = [f"  and maybe more: {log.journal_lacks}"] if log.journal_lacks else []
+    return ["what happened:", *(f"  {_told(entry)}" for entry in log.journal[:most]), *more]
+
+
 def _told(entry: dict[str, Any]) -> str:
     old, new = entry.get("old_learning_rate"), entry.get("new_learning_rate")
     rates = f"{say(old, 3)} -> {say(new, 3)} " if old is not None and new is not None else ""
@@ -118,7 +133,7 @@ def _table(found: Replay) -> list[str]:
     """Lay out a row per setting, and one for what happened."""
     names = list(dict.fromkeys(name for one in found.settings for name in one.chosen))
     left = max(len(names), 1)
-    rows = [[*(names or [""]), "cuts", "raises", "first", "last", "final rate", "sum of rates", "differs at"]]
+    rows = [[*(names or [""]), "cuts", "raises", "first", "last", "last rate", "sum of rates", "differs at"]]
     if found.run.learning_rate:
         rows.append(["the run", *[""] * (left - 1), *_happened(found), ""])
     for one in found.settings:
@@ -136,9 +151,8 @@ def _happened(found: Replay) -> list[str]:
     run = found.run
     counts = [entry["count"] for entry in run.journal if isinstance(entry.get("count"), int)]
     ends = [f"{counts[0]:,}", f"{counts[-1]:,}"] if counts else ["-", "-"]
-    told = bool(run.journal) or run.kind == "run directory"
-    moves = [str(number) for number in _directions(run.journal)] if told else ["?", "?"]
-    return [*moves, *ends, say(_last_rates(run), 3), _sum(run, found.updates)]
+    told = ["?"] * 4 if run.journal_lacks else [*(str(number) for number in _directions(run.journal)), *ends]
+    return [*told, say(_last_rates(run), 3), _sum(run, found.updates)]
 
 
 def _differs(found: Replay, one: Replayed) -> str:

@@ -28,6 +28,8 @@ def make(paths: Sequence[Path], *, out: Path | None, png: Path | None, svg: Path
     for module in ("jinja2", "matplotlib", "plotly"):
         load(module, extra="report")
     told = report([read_run(path, **columns) for path in paths])
+    for run in told.runs:
+        files.warn(run.log.damage, f"{run.name}: " if len(told.runs) > 1 else "")
     made = {"--out": page(told).encode()}
     for option, kind in (("--png", "png"), ("--svg", "svg")):
         if option in places:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rheostax._words import counted
 from rheostax.record.read import RunLog, Series
 from rheostax.record.run_directory import plain_json
 from rheostax.report.moves import Move, moves
@@ -61,7 +62,8 @@ class RunReport:
     goal: tuple[str, str] | None  # the metric that it was for, and which way is better
     learning_rate: dict[str, Rate]  # by group; "" where there is one
     metrics: dict[str, Metric]
-    decisions: tuple[Move, ...]
+    decisions: tuple[Move, ...]  # those that are known
+    journal_lacks: str | None  # why there may be others, in words; None where these are all
     warnings: tuple[str, ...]
     notes: tuple[str, ...]  # what is missing or was put in order when it was read
     config: dict[str, Any]
@@ -69,7 +71,7 @@ class RunReport:
 
     @property
     def cuts(self) -> int:
-        """How many decisions made the rate smaller."""
+        """How many of the known decisions made the rate smaller."""
         return sum(move.verb == "cut" for move in self.decisions)
 
 
@@ -111,7 +113,8 @@ class Report:
             told = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "log"}
             rates = {group: dataclasses.asdict(rate) for group, rate in run.learning_rate.items()}
             metrics = {name: dataclasses.asdict(metric) for name, metric in run.metrics.items()}
-            told |= {"learning_rate": rates, "metrics": metrics, "decisions": [move.to_json() for move in run.decisions]}
+            decisions = [move.to_json() for move in run.decisions] or (None if run.journal_lacks else [])
+            told |= {"learning_rate": rates, "metrics": metrics, "decisions": decisions}
             runs.append(told | {"goal": run.goal and list(run.goal)})
         whole = {"runs": runs, "table": self.table, "differences": list(self.differences), "warnings": list(self.warnings)}
         return dict(plain_json(whole))  # a configuration may hold anything
@@ -144,6 +147,8 @@ def _run(name: str, log: RunLog) -> RunReport:
     goal = _goal(log.config.get("goal"))
     updates = log.updates
     metrics = {metric: _metric(metric, series, goal) for metric, series in log.series.items()}
+    decisions = tuple(moves(log))
+    untold = len(log.journal) - len(decisions)
     return RunReport(
         name=name,
         path=os.fspath(log.path),
@@ -156,7 +161,8 @@ def _run(name: str, log: RunLog) -> RunReport:
         goal=goal,
         learning_rate={group: _rate(series) for group, series in log.learning_rate.items()},
         metrics=metrics,
-        decisions=tuple(moves(log)),
+        decisions=decisions,
+        journal_lacks=log.journal_lacks or (f"of {counted(untold, 'decision')} no rates are recorded" if untold else None),
         warnings=tuple(warn_of_run(log)),
         notes=tuple(log.notes),
         config=dict(log.config),
@@ -217,7 +223,8 @@ def _row(run: RunReport, whole: Report) -> dict[str, Any]:
     rates = {group: rate.final for group, rate in run.learning_rate.items()}
     final = rates.get("") if set(rates) <= {""} else rates
     return row | {
-        "decisions": len(run.decisions), "cuts": run.cuts, "final learning_rate": final,
+        "decisions": None if run.journal_lacks else len(run.decisions), "cuts": None if run.journal_lacks else run.cuts,
+        "final learning_rate": final,
         "updates": run.updates, "seconds": run.seconds, "reason": run.reason,
     }  # fmt: skip
 

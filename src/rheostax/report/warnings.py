@@ -14,6 +14,7 @@ from rheostax.errors import RheostaxError
 from rheostax.expressions import parse
 from rheostax.policies import Policy
 from rheostax.record.read import RunLog
+from rheostax.record.run_directory import METRICS
 from rheostax.report.values import Values, number
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def warn_of_run(log: RunLog) -> Iterator[str]:
     told = [str(warning) for warning in recorded] if isinstance(recorded, list) else []
     yield from told
     yield from _ending(log)
+    yield from log.damage
     if not log.series and not log.learning_rate:
         return
     rate = _expression(log)
@@ -61,7 +63,8 @@ def warn_of_runs(runs: Sequence[RunReport]) -> Iterator[str]:
 def _ending(log: RunLog) -> Iterator[str]:
     summary: Mapping[str, Any] = log.summary or {}
     if not log.series and not log.learning_rate:
-        yield "nothing was recorded: the run ended before its first update"
+        if not any(note.startswith(METRICS) for note in log.damage):
+            yield "nothing was recorded: the run ended before its first update"
     elif log.summary is None and log.kind == "run directory":
         yield f"the run did not come to its end: killed, or still going on; what is told ends after {counted(log.updates, 'update')}"
     if summary.get("failed"):

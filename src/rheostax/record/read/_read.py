@@ -32,7 +32,8 @@ def read_run(path: str | os.PathLike[str], *, count: str | None = None, learning
 
     Returns:
         The run: `series` and `learning_rate` by name, each with `count` (`int64 [n]`, increasing), `value` (`float64 [n]`)
-        and `time` (seconds since the start, or None); `journal`, `config`, `summary`, `notes`.
+        and `time` (seconds since the start, or None); `journal`, `config`, `summary`, `notes`; and
+        `damage` and `journal_lacks`, what is missing of the files, and of the journal.
 
     Raises:
         RunError: If nothing can be read there; says what is there.

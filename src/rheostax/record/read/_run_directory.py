@@ -11,7 +11,7 @@ import numpy as np
 
 from rheostax._words import counted
 from rheostax.errors import RunError
-from rheostax.record.read._run_log import RunLog, SeriesBuilder
+from rheostax.record.read._run_log import NO_JOURNAL, RunLog, SeriesBuilder
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY
 
 __all__ = ["read_json_lines", "read_run_directory"]
@@ -23,31 +23,42 @@ OTHER = ("count", "epoch", "learning_rate", "time")  # the fields of a record th
 
 def read_run_directory(folder: Path) -> RunLog:
     """Read what is whole of a run directory."""
-    notes: list[str] = []
-    config = _document(folder / CONFIG, notes) or {}
-    summary = _document(folder / SUMMARY, notes, "the run was killed, or it goes on")
-    journal = _decisions(_lines(folder / JOURNAL, notes), notes)
-    built = _series(_lines(folder / METRICS, notes), METRICS, repeats=True)
-    return RunLog(folder, "run directory", built.series, built.learning_rate, journal, config, summary, notes + built.notes)
+    damage: list[str] = []
+    config = _document(folder / CONFIG, damage) or {}
+    unfinished = [] if (folder / SUMMARY).exists() else [f"{SUMMARY} is missing: the run was killed, or it goes on"]  # no damage
+    summary = None if unfinished else _document(folder / SUMMARY, damage)
+    journal, lacks = _journal(folder / JOURNAL, summary)
+    damage += lacks
+    built = _series(_lines(folder / METRICS, damage), METRICS, damage, repeats=True)
+    return RunLog(
+        folder, "run directory", built.series, built.learning_rate, journal, config, summary,
+        [*unfinished, *damage, *built.notes], damage, "; ".join(lacks) or None,
+    )  # fmt: skip
 
 
 def read_json_lines(file: Path) -> RunLog:
     """Read a file with one record per line, as `metrics.jsonl` is."""
-    notes: list[str] = []
-    built = _series(_lines(file, notes), file.name)
+    damage: list[str] = []
+    built = _series(_lines(file, damage), file.name, damage)
+    notes = damage + built.notes
     if not built.series and not built.learning_rate:
-        told = "; ".join(notes + built.notes)
+        told = "; ".join(notes)
         raise RunError(f'{file} holds no records with a count and a metric, such as {{"count": 0, "loss": 2.5}}. {told}'.strip())
-    return RunLog(file, "json lines", built.series, built.learning_rate, notes=notes + built.notes)
+    return RunLog(file, "json lines", built.series, built.learning_rate, notes=notes, damage=damage, journal_lacks=NO_JOURNAL)
 
 
-def _decisions(records: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
-    """Return those of a journal's records that tell when, and numbers for rates."""
+def _journal(file: Path, summary: dict[str, Any] | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return those of a journal's records that tell when, and numbers for rates; and why others may be missing."""
+    lacks: list[str] = []
+    records = _lines(file, lacks, "what the policies decided is unknown")
     whole = [one for one in records if _is_count(one.get("count")) and all(map(_are_rates, map(one.get, RATES)))]
     whole = [one for one in whole if isinstance(one.get("metric", ""), str)]
     if bad := len(records) - len(whole):
-        notes.append(f"{JOURNAL}: {counted(bad, 'record')} that {'is' if bad == 1 else 'are'} no decision left out")
-    return whole
+        lacks.append(f"{JOURNAL}: {counted(bad, 'record')} that {'is' if bad == 1 else 'are'} no decision left out")
+    told = (summary or {}).get("decisions")
+    if not lacks and isinstance(told, list) and len(told) > len(whole):  # cut between two lines
+        lacks.append(f"{JOURNAL} ends after {counted(len(whole), 'decision')}, but {SUMMARY} tells of {len(told):,}")
+    return whole, lacks
 
 
 def _are_rates(rates: Any) -> bool:
@@ -55,12 +66,12 @@ def _are_rates(rates: Any) -> bool:
     return all(one is None or (isinstance(one, int | float) and not isinstance(one, bool)) for one in every)
 
 
-def _document(file: Path, notes: list[str], why: str = "") -> dict[str, Any] | None:
+def _document(file: Path, notes: list[str]) -> dict[str, Any] | None:
     """Return what a JSON file holds, or None and a note."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        notes.append(f"{file.name} is missing" + (f": {why}" if why else ""))
+        notes.append(f"{file.name} is missing")
         return None
     except ValueError:
         notes.append(f"{file.name} is damaged and was left out")
@@ -71,12 +82,12 @@ def _document(file: Path, notes: list[str], why: str = "") -> dict[str, Any] | N
     return None
 
 
-def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
+def _lines(file: Path, notes: list[str], so: str = "") -> list[dict[str, Any]]:
     """Return the records of a JSON Lines file; note which lines are no records."""
     try:
         lines = file.read_bytes().split(b"\n")
     except FileNotFoundError:
-        notes.append(f"{file.name} is missing")
+        notes.append(f"{file.name} is missing" + (f": {so}" if so else ""))
         return []
     found, bad = [], []
     for number, line in enumerate(lines, start=1):
@@ -89,7 +100,7 @@ def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
         if isinstance(record, dict):
             found.append(record)
         elif number == len(lines):  # no end of line after it
-            notes.append(f"{file.name} was cut in its last line, which was left out")
+            notes.append(f"{file.name} was cut in its last line ({number}), which was left out")
         else:
             bad.append(number)
     if bad:
@@ -98,7 +109,7 @@ def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _series(records: list[dict[str, Any]], where: str, *, repeats: bool = False) -> SeriesBuilder:
+def _series(records: list[dict[str, Any]], where: str, damage: list[str], *, repeats: bool = False) -> SeriesBuilder:
     """Sort records into series. A null was no finite number when it was written; an absent field wasn't observed."""
     built, columns = SeriesBuilder(), dict[str, tuple[list[int], list[float], list[float]]]()
     uncounted = 0
@@ -114,7 +125,7 @@ def _series(records: list[dict[str, Any]], where: str, *, repeats: bool = False)
             values.append(value)
             times.append(seconds)
     if uncounted:
-        built.notes.append(f"{where}: {counted(uncounted, 'record')} without a count left out")
+        damage.append(f"{where}: {counted(uncounted, 'record')} without a count left out")
     rates: dict[str, Any] = {}
     for name, (counts, values, times) in columns.items():
         column = counts, values, None if np.isnan(times).any() else times

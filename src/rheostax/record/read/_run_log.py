@@ -13,10 +13,11 @@ import numpy as np
 from rheostax._check import INT32_MAX
 from rheostax._words import counted
 
-__all__ = ["RunLog", "Series", "SeriesBuilder", "rate_group"]
+__all__ = ["NO_JOURNAL", "RunLog", "Series", "SeriesBuilder", "rate_group"]
 
 # "lr", "learning_rate", "optim/lr", "train/learning_rate", and by group "lr-Adam", "lr-SGD/pg2", "learning_rate/head".
 RATE = re.compile(r"(?:.*/)?(?:lr|learning_rate)(?:[-/](?P<group>.+))?", re.IGNORECASE)
+NO_JOURNAL = "a log of this kind holds no journal of decisions"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +54,8 @@ class RunLog:
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     summary: dict[str, Any] | None = None  # None where the run didn't come to its end, or the format has none
     notes: list[str] = dataclasses.field(default_factory=list)  # what is missing, cut, damaged or was put in order
+    damage: list[str] = dataclasses.field(default_factory=list)  # those of the notes that tell of something missing, cut or damaged
+    journal_lacks: str | None = None  # why the journal may not hold every decision; None where it does
 
     @property
     def updates(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from rheostax._check import did_you_mean
 from rheostax._words import counted
 from rheostax.errors import RunError
-from rheostax.record.read._run_log import RunLog, SeriesBuilder, rate_group
+from rheostax.record.read._run_log import NO_JOURNAL, RunLog, SeriesBuilder, rate_group
 
 __all__ = ["read_table"]
 
@@ -25,7 +25,8 @@ Column = np.ndarray  # float64 [rows]; a gap is where `gaps` says so, since NaN 
 
 def read_table(file: Path, *, count: str | None = None, learning_rate: str | None = None, run: str | None = None) -> RunLog:
     """Read a CSV: one column counts the updates, others hold rates, metrics and the time."""
-    header, rows, notes = _rows(file)
+    header, rows, damage = _rows(file)
+    notes = list(damage)
     kind = _kind(file, header)
     names = _names(header, run, file) if kind == "wandb" else {i: name for i, name in enumerate(header) if name}
     columns = {name: _numbers([row[i] for row in rows]) for i, name in names.items()}
@@ -50,7 +51,7 @@ def read_table(file: Path, *, count: str | None = None, learning_rate: str | Non
     built.rates(rates)
     if not built.series and not built.learning_rate:
         raise RunError(f"{file} has no numbers beside its counts ({counter}). Its columns are {', '.join(header)}.")
-    return RunLog(file, kind, built.series, built.learning_rate, notes=notes + built.notes)
+    return RunLog(file, kind, built.series, built.learning_rate, notes=notes + built.notes, damage=damage, journal_lacks=NO_JOURNAL)
 
 
 def _rows(file: Path) -> tuple[list[str], list[list[str]], list[str]]:

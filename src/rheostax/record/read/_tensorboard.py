@@ -15,7 +15,7 @@ import numpy as np
 from rheostax._extras import load
 from rheostax._words import counted
 from rheostax.errors import RunError
-from rheostax.record.read._run_log import RunLog, SeriesBuilder, rate_group
+from rheostax.record.read._run_log import NO_JOURNAL, RunLog, SeriesBuilder, rate_group
 
 __all__ = ["is_event_file", "read_events"]
 
@@ -34,13 +34,13 @@ def read_events(path: Path) -> RunLog:
     """Read the scalars of an event file, or of all of them in a folder, in the order of their names."""
     events = load("tensorboardX.proto.event_pb2", extra="tensorboard")
     files = sorted(file for file in path.iterdir() if is_event_file(file)) if path.is_dir() else [path]
-    notes: list[str] = []
+    damage: list[str] = []
     columns: dict[str, tuple[list[int], list[float], list[float]]] = {}
     for file in files:
-        for record in _records(file, notes):
+        for record in _records(file, damage):
             _add(events.Event.FromString(record), columns)
     if not columns:
-        raise RunError(f"{path} holds no scalars. {'; '.join(notes)}".rstrip())
+        raise RunError(f"{path} holds no scalars. {'; '.join(damage)}".rstrip())
     start = min(min(times) for _, _, times in columns.values())
     built, rates = SeriesBuilder(), []
     for name, (counts, values, times) in columns.items():
@@ -50,7 +50,9 @@ def read_events(path: Path) -> RunLog:
         else:
             rates.append((name, *column))
     built.rates(rates)
-    return RunLog(path, "tensorboard", built.series, built.learning_rate, notes=notes + built.notes)
+    return RunLog(
+        path, "tensorboard", built.series, built.learning_rate, notes=damage + built.notes, damage=damage, journal_lacks=NO_JOURNAL
+    )
 
 
 def _add(event: Any, columns: dict[str, tuple[list[int], list[float], list[float]]]) -> None:
