@@ -85,6 +85,38 @@ def test_another_metric_and_columns_by_name(tmp_path):
     assert by_name["settings"][0]["decisions"] == found["settings"][0]["decisions"]
 
 
+def test_a_policy_alone_stands_in_the_place_of_the_runs_own(run, tmp_path):
+    """Otherwise it would hear the training loss, and give factors beside rates."""
+    done = rheostax(run, "--with", "ReduceOnPlateau(patience=[1, 2], factor=0.5)", "--json")
+    found = json.loads(done.stdout)
+    assert found["factors"] is False
+    assert found["observed"] == {"val_loss": {"metric": "val_loss", "observations": 7}}
+    assert [one["learning_rate"] for one in found["settings"]] == [RULE.replace("patience=2", f"patience={p}") for p in (1, 2)]
+    assert [one["differs_at"] for one in found["settings"]] == [6, None]
+    assert "note: the rule names no metric, so it hears 'val_loss', as the run's own does; monitor='value' is" in done.stderr
+    assert "note: the rule has no rate of its own, so it stands in the place of the run's own policy" in done.stderr
+    # What is said is taken as it is said.
+    for arguments in (("--with", "ReduceOnPlateau(monitor='value')"), ("--with", "ReduceOnPlateau()", "--monitor", "loss")):
+        done = rheostax(run, *arguments, "--json")
+        assert json.loads(done.stdout)["observed"] == {"value": {"metric": "loss", "observations": 14}}
+        assert "names no metric" not in done.stderr
+    done = rheostax(run, "--with", "0.2 * ReduceOnStatisticalPlateau()")  # made for the loss of every update
+    assert "note: what the policy monitors as 'value' is the run's 'loss'; monitor=..., or --monitor, chooses another of" in done.stderr
+    assert "the place of" not in done.stderr
+
+
+def test_factors_are_not_compared_with_rates(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / "config.json").write_text('{"learning_rate": "Constant(value=0.1)"}')
+    rule = "ReduceOnPlateau(monitor='val_loss', patience=2, factor=0.5)"
+    done = rheostax(copy, "--with", rule, "--plot", tmp_path / "picture.svg")
+    assert "last factor  sum of factors" in done.stdout
+    assert re.search(r"^the run +2 +0 +8 +14 +- +-$", done.stdout, re.MULTILINE)
+    assert re.search(r"^replayed +2 +0 +8 +14 +0.5 +11 +-$", done.stdout, re.MULTILINE)
+    found = json.loads(rheostax(copy, "--with", rule, "--json").stdout)
+    assert (found["factors"], found["settings"][0]["differs_at"]) == (True, None)
+
+
 def test_a_journal_that_is_whole_empty_cut_or_missing(run, tmp_path):
     """Nothing decided and nothing known are two things."""
     copy = shutil.copytree(run, tmp_path / "copy")
@@ -93,7 +125,7 @@ def test_a_journal_that_is_whole_empty_cut_or_missing(run, tmp_path):
     def happened():
         done = rheostax(copy, "--json")
         told = rheostax(copy).stdout
-        return json.loads(done.stdout)["happened"], done.stderr, told
+        return json.loads(done.stdout)["happened"], re.sub("note: summary.*\n", "", done.stderr), told
 
     found, err, told = happened()
     assert (len(found["decisions"]), found["journal_lacks"], err) == (2, None, "")

@@ -271,6 +271,21 @@ def test_runs_that_tell_too_little():
     assert "factors of one" in " ".join(rx.replay(log(loss={0: 1.0}), rx.ReduceOnPlateau()).notes)
 
 
+def test_a_text_is_completed_by_the_runs_own_rule_and_an_expression_is_not():
+    own = "(Warmup(steps=2) * 0.1 * ReduceOnPlateau(monitor='acc', mode='max', patience=2)).clip(min_value=0.001)"
+    run = log(loss={0: 1.0, 1: 1.0}, acc={1: 0.5, 2: 0.6}, config={"learning_rate": own})
+    found = rx.replay(run, "ReduceOnPlateau(patience=5, factor=0.5)")
+    says = "(Warmup(steps=2) * 0.1 * ReduceOnPlateau(monitor='acc', mode='max', patience=5, factor=0.5)).clip(min_value=0.001)"
+    assert (repr(found.only.learning_rate), found.factors, found.observed) == (says, False, {"acc": "acc"})
+    found = rx.replay(run, "3.0 * ReduceOnPlateau(mode='min')")
+    assert repr(found.only.learning_rate) == "3.0 * ReduceOnPlateau(monitor='acc')"
+    found = rx.replay(run, rx.ReduceOnPlateau())
+    assert (found.factors, found.observed) == (True, {"value": "loss"})
+    several = log(loss={0: 1.0}, acc={0: 0.5}, config={"learning_rate": own + " * ReduceOnPlateau(monitor='loss')"})
+    found = rx.replay(several, "ReduceOnPlateau()")  # whose place, and which metric, nobody knows
+    assert (found.factors, found.observed) == (True, {"value": "loss"})
+
+
 def test_a_family_is_compiled_once(caplog):
     run = log(value=noisy(100))
     rules = [[0.1 * rx.ReduceOnPlateau(patience=p) for p in range(a, a + 4)] for a in (2, 20)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 
 from rheostax._words import counted, say
 from rheostax.cli import files
@@ -33,8 +34,9 @@ def run(
     """Read the run, replay it, and draw that, if a picture is wanted."""
     files.require_picture(picture)
     log = read_run(path, **columns)
-    files.warn(log.damage)
     found = replay(log, rule, monitor=_monitor(monitor), total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    for note in found.notes:
+        typer.echo(f"{'warning' if note in log.damage else 'note'}: {note}", err=True)
     if picture is not None:
         _draw(found, picture)
     return found
@@ -62,6 +64,7 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
         "updates": found.updates,
         "observed": {name: {"metric": metric, "observations": len(log.series[metric].heard[0])} for name, metric in found.observed.items()},
         "caution": PLAINLY,
+        "factors": found.factors,
         "notes": list(found.notes),
         "happened": {
             "decisions": log.journal or (None if log.journal_lacks else []),
@@ -76,7 +79,7 @@ def to_json(found: Replay, *, most: int) -> dict[str, Any]:
                 "raises": one.decided.raises,
                 "first": _at(one, 0),
                 "last": _at(one, -1),
-                "differs_at": one.differs_at(log),
+                "differs_at": None if found.factors else one.differs_at(log),
                 "final_learning_rate": one.final,
                 "sum_of_learning_rates": one.total,
                 "decisions": [decision.to_json() for decision in one.first_decisions(most)],
@@ -93,7 +96,6 @@ def words(found: Replay, *, verbose: bool, most: int) -> str:
     metrics = dict.fromkeys(found.observed.values())
     heard = ", ".join(f"{counted(len(log.series[metric].heard[0]), 'observation')} of {metric}" for metric in metrics)
     lines = [f"{log.path} ({log.kind}): {counted(found.updates, 'update')}, {heard or 'nothing observed'}", PLAINLY]
-    lines += [f"note: {note}" for note in found.notes if note not in log.damage]  # which the command warns of
     one_rule = len(found.settings) == 1
     rule = repr(found.settings[0].learning_rate) if one_rule else f"{len(found.settings)} settings"
     lines += ["", *_table(found), ""] if not one_rule else ["", f"replayed  {rule}", "", *_table(found), ""]
@@ -133,13 +135,14 @@ def _table(found: Replay) -> list[str]:
     """Lay out a row per setting, and one for what happened."""
     names = list(dict.fromkeys(name for one in found.settings for name in one.chosen))
     left = max(len(names), 1)
-    rows = [[*(names or [""]), "cuts", "raises", "first", "last", "last rate", "sum of rates", "differs at"]]
+    ends = ("last factor", "sum of factors") if found.factors else ("last rate", "sum of rates")
+    rows = [[*(names or [""]), "cuts", "raises", "first", "last", *ends, "differs at"]]
     if found.run.learning_rate:
         rows.append(["the run", *[""] * (left - 1), *_happened(found), ""])
     for one in found.settings:
         chosen = [_short(one.chosen.get(name, "")) for name in names] or ["replayed"]
-        ends = [f"{at:,}" if (at := _at(one, i)) is not None else "-" for i in (0, -1)]
-        moves = [f"{one.decided.cuts:,}", f"{one.decided.raises:,}", *ends]
+        when = [f"{at:,}" if (at := _at(one, i)) is not None else "-" for i in (0, -1)]
+        moves = [f"{one.decided.cuts:,}", f"{one.decided.raises:,}", *when]
         rows.append([*chosen, *moves, say(one.final, 3), say(one.total, 4), _differs(found, one)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     pads = [str.ljust] * left + [str.rjust] * (len(widths) - left)
@@ -152,10 +155,12 @@ def _happened(found: Replay) -> list[str]:
     counts = [entry["count"] for entry in run.journal if isinstance(entry.get("count"), int)]
     ends = [f"{counts[0]:,}", f"{counts[-1]:,}"] if counts else ["-", "-"]
     told = ["?"] * 4 if run.journal_lacks else [*(str(number) for number in _directions(run.journal)), *ends]
-    return [*told, say(_last_rates(run), 3), _sum(run, found.updates)]
+    return [*told, *(["-", "-"] if found.factors else [say(_last_rates(run), 3), _sum(run, found.updates)])]
 
 
 def _differs(found: Replay, one: Replayed) -> str:
+    if found.factors:  # which are no rates to compare
+        return "-"
     at = one.differs_at(found.run)
     return f"{at:,}" if at is not None else "nowhere" if found.run.learning_rate else "?"
 

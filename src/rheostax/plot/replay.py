@@ -64,7 +64,8 @@ def _draw_observed(axis: Any, replay: Replay, name: str) -> None:
 
 
 def _draw_rates(axis: Any, replay: Replay, chosen: list[Replayed], colors: list[Any]) -> None:
-    for group, series in replay.run.learning_rate.items():
+    own = {} if replay.factors else replay.run.learning_rate  # rates beside factors would tell nothing
+    for group, series in own.items():
         label = f"what happened ({group})" if group else "what happened"
         axis.plot(series.count, series.value, color=HAPPENED, linewidth=3, alpha=0.45, drawstyle="steps-post", label=label)
     for one, color in zip(chosen, colors, strict=True):
@@ -74,12 +75,12 @@ def _draw_rates(axis: Any, replay: Replay, chosen: list[Replayed], colors: list[
         decided = one.decided.count
         if len(decided) <= 60 and one.decided.new.ndim == 1:
             axis.plot(decided, one.decided.new, color=color, linestyle="", marker="v", markersize=4.5)
-    values = np.concatenate([one.rates.ravel() for one in chosen] + [s.value for s in replay.run.learning_rate.values()])
+    values = np.concatenate([one.rates.ravel() for one in chosen] + [series.value for series in own.values()])
     positive = values[values > 0]
     if span_is_wide(positive):
         axis.set_yscale("log")
         axis.set_ylim(bottom=max(positive.min(), positive.max() * 1e-8) * 0.7)  # what has fallen to nothing isn't worth the room
-    axis.set_ylabel("learning rate")
+    axis.set_ylabel("factor" if replay.factors else "learning rate")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 

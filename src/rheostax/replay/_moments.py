@@ -84,7 +84,9 @@ def find_metrics(
         if own in run.series:
             found[name] = own
             if own != name and not monitor:
-                notes.append(f"what the policy monitors as {name!r} is the run's {own!r}")
+                note = f"what the policy monitors as {name!r} is the run's {own!r}"
+                several = name == VALUE and len(run.series) > 1  # it may be a policy that names no metric
+                notes.append(note + f"; monitor=..., or --monitor, chooses another of {', '.join(run.series)}" * several)
         else:
             missing.append(name if own is None else own)
     if missing and (monitor or not (lenient or found)):

@@ -12,18 +12,17 @@ import numpy as np
 
 from rheostax._check import INT32_MAX, is_whole
 from rheostax._control_state import monitored
-from rheostax._rate import LearningRate, Product, RateLike, as_learning_rate, is_reactive, lower, walk
+from rheostax._rate import LearningRate, RateLike, is_reactive, lower
 from rheostax._twofloat import lift_numbers
 from rheostax._words import plain
 from rheostax.errors import ArgumentError, RunError
-from rheostax.expressions import parse, parse_grid
 from rheostax.groups import group_names
-from rheostax.policies import PlateauRate, Policy
 from rheostax.record.journal import WENT_BACK, Decision, Rates, moves
 from rheostax.record.read import RunLog, read_run
 from rheostax.replay._drive import chunk_length, drive, inputs_of
 from rheostax.replay._moments import Moments, find_metrics
 from rheostax.replay._result import Replay, Replayed
+from rheostax.replay._rule import is_factor, settings_of
 from rheostax.replay._scan import advance, stack
 from rheostax.units import resolve
 
@@ -49,7 +48,8 @@ def replay(
     Args:
         run: A run that `rx.read_run` read, or its path.
         learning_rate: An expression with a policy; a text, in which lists make a grid: `"ReduceOnPlateau(patience=[2, 5])"`;
-            a sequence of expressions; None for the run's own, if its configuration tells it.
+            a sequence of expressions; None for the run's own, if its configuration tells it. A text without `monitor` hears what
+            the run's own plateau policy hears, and one of policies alone stands in the place of the run's own policy.
         monitor: The run's metric that the policies hear, or a dict from their names to the run's. By default the same name,
             or the nearest; "value" is the training loss.
         total_steps: Updates over which the rates are given, a whole number >= 1; as many as the run made by default.
@@ -71,7 +71,7 @@ def replay(
     cut 0.1 -> 0.05 at update 40: val_loss had not improved on 2 by 0.0002 for 2 observations
     """
     log = run if isinstance(run, RunLog) else read_run(run)
-    chosen = _settings(log, learning_rate)
+    chosen, notes = settings_of(log, learning_rate, chosen_metric=monitor is not None)
     updates = _updates(log, total_steps)
     length: Any = total_steps or _planned(log) or updates
     epoch: Any = log.updates_per_epoch if steps_per_epoch is None else steps_per_epoch
@@ -79,42 +79,19 @@ def replay(
     for _, rate in rates:
         _require_reactive(rate)
     names = tuple(dict.fromkeys(name for _, rate in rates for name in monitored(rate)))
-    observed, notes = find_metrics(log, names, monitor, lenient=learning_rate is None)
+    observed, told = find_metrics(log, names, monitor, lenient=learning_rate is None)
+    notes += told
     settings: list[Replayed | None] = [None] * len(rates)
     for places in _families([rate for _, rate in rates]):
         mine = [rates[i] for i in places]
         heard = {name: log.series[observed[name]] for name in monitored(mine[0][1]) if name in observed}
         for i, one in zip(places, _replay_family(mine, Moments.of(heard), updates), strict=True):
             settings[i] = one
-    if all(_is_factor(rate) for _, rate in rates):
+    if factors := all(is_factor(rate) for _, rate in rates):
         notes.append("the rule has no rate of its own, so what is shown are factors of one; write 3e-4 * ReduceOnPlateau(...) for rates")
     if any(one.get("why") == WENT_BACK for one in log.journal):
         notes.append("the run went back to an earlier state on the way, which a replay doesn't: from there on it differs")
-    return Replay(log, tuple(one for one in settings if one is not None), observed, updates, (*log.notes, *notes))
-
-
-def _settings(run: RunLog, learning_rate: Any) -> list[tuple[dict[str, Any], LearningRate]]:
-    """Return the settings that are asked for, each with what tells it from the others."""
-    if learning_rate is None:
-        return [({}, _own(run))]
-    if isinstance(learning_rate, str):
-        return parse_grid(learning_rate)
-    if not isinstance(learning_rate, list | tuple):
-        return [({}, as_learning_rate(learning_rate))]
-    if not learning_rate:
-        raise ArgumentError("replay: learning_rate must be at least one expression, got an empty list.")
-    pairs = [one if isinstance(one, tuple) else ({"setting": i}, one) for i, one in enumerate(learning_rate)]
-    return [(dict(values), as_learning_rate(rate)) for values, rate in pairs]
-
-
-def _own(run: RunLog) -> LearningRate:
-    text = run.config.get("learning_rate")
-    if not isinstance(text, str):
-        raise RunError(f"{run.path} doesn't tell the rule that it was trained with. Say which to replay: learning_rate=..., or --with.")
-    try:
-        return parse(text)
-    except ArgumentError as error:
-        raise RunError(f"The rule of {run.path} can't be read back: {error} Say which to replay: learning_rate=..., or --with.") from None
+    return Replay(log, tuple(one for one in settings if one is not None), observed, updates, (*log.notes, *notes), factors)
 
 
 def _updates(run: RunLog, total_steps: int | None) -> int:
@@ -144,12 +121,6 @@ def _require_reactive(rate: LearningRate) -> None:
         )
     if any(np.ndim(leaf) for leaf in jax.tree.leaves(rate)):
         raise ArgumentError(f"replay: {rate!r} has arrays for numbers. For a grid give a list of expressions.")
-
-
-def _is_factor(rate: LearningRate) -> bool:
-    """Tell whether an expression is made of policies alone that change a factor, which begins at 1."""
-    parts = [part for part, _ in walk(rate)]
-    return all(isinstance(part, Product | Policy) and not isinstance(part, PlateauRate) for part in parts)
 
 
 def _families(rates: list[LearningRate]) -> list[list[int]]:

@@ -80,6 +80,7 @@ class Replay:
     observed: dict[str, str]  # by the policies' names of the metrics: the run's
     updates: int  # counts 0 to updates - 1 have a rate
     notes: tuple[str, ...]  # what to know of it, in words
+    factors: bool = False  # whether the rule is of policies alone: what stands for rates are factors of one then
 
     @property
     def only(self) -> Replayed:
