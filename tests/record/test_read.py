@@ -101,6 +101,51 @@ def test_what_is_left_of_a_killed_run_is_read(tmp_path):
     assert "metrics.jsonl is missing" in "; ".join(rx.read_run(folder).notes)
 
 
+def mlflow_run(folder, **metrics):
+    (folder / "params").mkdir(parents=True)
+    (folder / "meta.yaml").write_text("run_name: polite-swan\n")
+    for name, lines in metrics.items():
+        file = folder / "metrics" / name.replace("__", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(lines)
+    return folder
+
+
+def test_runs_of_mlflow(tmp_path):
+    first = mlflow_run(
+        tmp_path / "mlruns" / "0" / "a1", loss="1000 2.5 0\n2000 nan 1\n3000 2", lr="1000 0.1 0\n2500 0.05 1\n", val__loss="bad\n"
+    )
+    (first / "params" / "seed").write_text("3")
+    (first / "params" / "optimizer").write_text("adamw")
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")  # of the experiment
+    run = rx.read_run(tmp_path / "mlruns")
+    assert (run.kind, run.path, run.config) == ("mlflow", first, {"optimizer": "adamw", "seed": 3})
+    np.testing.assert_array_equal(
+        (run.series["loss"].count, run.series["loss"].value, run.series["loss"].time), [[0, 1], [2.5, np.nan], [0, 1]]
+    )
+    np.testing.assert_array_equal((run.learning_rate[""].value, run.learning_rate[""].time), [[0.1, 0.05], [0, 1.5]])
+    assert run.damage == run.notes == ["metrics/loss: 1 damaged line left out", "metrics/val/loss: 1 damaged line left out"]
+    assert run.journal_lacks == "a log of this kind holds no journal of decisions"
+    mlflow_run(tmp_path / "mlruns" / "0" / "b2", loss="1000 2.5 0\n")
+    with pytest.raises(RunError, match=r"there are runs in 0/a1, 0/b2: name one of them"):
+        rx.read_run(tmp_path / "mlruns")
+    empty = mlflow_run(tmp_path / "empty", loss="what\n")
+    with pytest.raises(RunError, match=r"is a run of MLflow without metrics\. metrics/loss: 1 damaged line left out"):
+        rx.read_run(empty)
+
+
+def test_what_cannot_be_read_is_named_and_what_to_give_instead(tmp_path):
+    offline = tmp_path / "wandb" / "offline-run-20260101_000000-abc"
+    offline.mkdir(parents=True)
+    (offline / "run-abc.wandb").write_bytes(b":W&B\0\0\0")
+    for path in (tmp_path / "wandb", offline, offline / "run-abc.wandb"):
+        with pytest.raises(RunError, match=r"is an offline run of Weights & Biases.*'wandb sync .*abc'.*CSV.*JsonLines"):
+            rx.read_run(path)
+    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + bytes(100))
+    with pytest.raises(RunError, match=r"is a database, which isn't read here.*mlruns.*CSV.*JsonLines"):
+        rx.read_run(tmp_path / "mlflow.db")
+
+
 def test_rates_of_groups_and_loose_json_lines(tmp_path):
     lines = [{"count": i, "learning_rate": {"body": 0.1, "head": 0.2 + i}, "loss": 1.0} for i in range(2)]
     run = rx.read_run(write(tmp_path, "".join(json.dumps(line) + "\n" for line in lines), "mine.jsonl"))

@@ -232,6 +232,11 @@ def test_mlflow(run, monkeypatch):
     artifacts = Path(found.info.artifact_uri.removeprefix("file://"))
     assert json.loads((artifacts / "journal.jsonl").read_text())["count"] == 3
     assert json.loads((artifacts / "summary.json").read_text())["count"] == 6
+    log = read_run(folder / "mlflow")  # the only run below it
+    assert (log.kind, log.config["learning_rate"], log.config["tags.a"], log.notes) == ("mlflow", repr(RATE), 1, [])
+    assert ([one["count"] for one in log.journal], log.journal_lacks, log.updates) == ([3], None, 6)
+    assert str(log.series["loss"].value.tolist()) == str([record["loss"] for record in recorder if "loss" in record])
+    assert log.learning_rate[""].value.tolist() == [record["learning_rate"] for record in recorder]
 
 
 class Fails(Sink):

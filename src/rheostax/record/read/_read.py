@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rheostax.errors import RunError
+from rheostax.record.read._mlflow import is_mlflow_run, read_mlflow
 from rheostax.record.read._run_directory import read_json_lines, read_run_directory
 from rheostax.record.read._run_log import RunLog
 from rheostax.record.read._table import read_table
@@ -19,10 +20,11 @@ LIGHTNING = "metrics.csv"  # what Lightning's CSVLogger leaves in its folder
 
 
 def read_run(path: str | os.PathLike[str], *, count: str | None = None, learning_rate: str | None = None, run: str | None = None) -> RunLog:
-    r"""Read what a run left behind: a run directory, a CSV, JSON Lines, or TensorBoard's event files.
+    r"""Read what a run left behind: a run directory, a CSV, JSON Lines, TensorBoard's event files, or a run of MLflow.
 
     A run that was killed, cut or damaged gives what is whole of it; `notes` says in words what is missing or was put in order.
-    Empty cells are gaps. A folder of Lightning's CSVLogger is read as its `metrics.csv`.
+    Empty cells are gaps. A folder of Lightning's CSVLogger is read as its `metrics.csv`, one of
+    MLflow's file store (`mlruns/EXPERIMENT/RUN`) with its parameters. A folder with a single run somewhere below it is that run.
 
     Args:
         path: A folder or a file.
@@ -71,15 +73,37 @@ def _folder(folder: Path, columns: dict[str, str | None]) -> RunLog:
         return read_run_directory(folder)
     if any(is_event_file(file) for file in folder.iterdir()):
         return read_events(folder)
+    if is_mlflow_run(folder):
+        return read_mlflow(folder)
     if (folder / LIGHTNING).is_file():
         return read_table(folder / LIGHTNING, **columns)
-    below = sorted(
-        {file.parent for file in folder.rglob("*") if file.is_file() and (is_event_file(file) or file.name in (CONFIG, LIGHTNING))}
-    )
+    below = sorted({file.parent for file in folder.rglob("*") if file.is_file() and _tells_of_a_run(file)})
+    offline = next(folder.rglob("*.wandb"), None)
+    if offline is not None and not below:
+        _refuse(offline)
     if len(below) == 1:
         return _folder(below[0], columns)
     there = f"; there are runs in {', '.join(str(one.relative_to(folder)) for one in below[:8])}: name one of them" if below else ""
-    raise RunError(f"{folder} holds no run: no {CONFIG} or {METRICS}, no {LIGHTNING}, no event file{there}.")
+    raise RunError(f"{folder} holds no run: no {CONFIG} or {METRICS}, no {LIGHTNING}, no event file, no run of MLflow{there}.")
+
+
+def _tells_of_a_run(file: Path) -> bool:
+    return is_event_file(file) or file.name in (CONFIG, LIGHTNING) or (file.name == "meta.yaml" and is_mlflow_run(file.parent))
+
+
+def _refuse(file: Path) -> None:
+    """Say of the files of other tools that can't be read what to give in their place."""
+    if file.suffix == ".wandb":
+        raise RunError(
+            f"{file} is an offline run of Weights & Biases, in a binary form that isn't read here. Send it with 'wandb sync {file.parent}' "
+            "and give the CSV that its page exports; or let a Recorder write a run directory beside it: [WandB(...), JsonLines(...)]."
+        )
+    with file.open("rb") as stream:
+        if stream.read(16) == b"SQLite format 3\0":
+            raise RunError(
+                f"{file} is a database, which isn't read here. Of MLflow give a run's folder in mlruns, or a CSV with a step and a column "
+                "per metric; or let a Recorder write a run directory beside it: [MLflow(...), JsonLines(...)]."
+            )
 
 
 def _reader(file: Path) -> Callable[..., RunLog]:
@@ -89,4 +113,5 @@ def _reader(file: Path) -> Callable[..., RunLog]:
         return lambda path, **_: read_run_directory(path.parent) if (path.parent / CONFIG).is_file() else read_json_lines(path)
     if file.suffix == ".json" and file.name == CONFIG:
         return lambda path, **_: read_run_directory(path.parent)
+    _refuse(file)
     return read_table

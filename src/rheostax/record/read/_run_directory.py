@@ -11,12 +11,11 @@ import numpy as np
 
 from rheostax._words import counted
 from rheostax.errors import RunError
-from rheostax.record.read._run_log import NO_JOURNAL, RunLog, SeriesBuilder
+from rheostax.record.read._run_log import LARGEST, NO_JOURNAL, RunLog, SeriesBuilder
 from rheostax.record.run_directory import CONFIG, JOURNAL, METRICS, SUMMARY
 
-__all__ = ["read_json_lines", "read_run_directory"]
+__all__ = ["read_document", "read_journal", "read_json_lines", "read_run_directory"]
 
-LARGEST = 1 << 63  # counts are int64
 RATES = ("old_learning_rate", "new_learning_rate")
 OTHER = ("count", "epoch", "learning_rate", "time")  # the fields of a record that are no metrics
 
@@ -24,10 +23,10 @@ OTHER = ("count", "epoch", "learning_rate", "time")  # the fields of a record th
 def read_run_directory(folder: Path) -> RunLog:
     """Read what is whole of a run directory."""
     damage: list[str] = []
-    config = _document(folder / CONFIG, damage) or {}
+    config = read_document(folder / CONFIG, damage) or {}
     unfinished = [] if (folder / SUMMARY).exists() else [f"{SUMMARY} is missing: the run was killed, or it goes on"]  # no damage
-    summary = None if unfinished else _document(folder / SUMMARY, damage)
-    journal, lacks = _journal(folder / JOURNAL, summary)
+    summary = None if unfinished else read_document(folder / SUMMARY, damage)
+    journal, lacks = read_journal(folder / JOURNAL, summary)
     damage += lacks
     built = _series(_lines(folder / METRICS, damage), METRICS, damage, repeats=True)
     return RunLog(
@@ -47,7 +46,7 @@ def read_json_lines(file: Path) -> RunLog:
     return RunLog(file, "json lines", built.series, built.learning_rate, notes=notes, damage=damage, journal_lacks=NO_JOURNAL)
 
 
-def _journal(file: Path, summary: dict[str, Any] | None) -> tuple[list[dict[str, Any]], list[str]]:
+def read_journal(file: Path, summary: dict[str, Any] | None) -> tuple[list[dict[str, Any]], list[str]]:
     """Return those of a journal's records that tell when, and numbers for rates; and why others may be missing."""
     lacks: list[str] = []
     records = _lines(file, lacks, "what the policies decided is unknown")
@@ -66,7 +65,7 @@ def _are_rates(rates: Any) -> bool:
     return all(one is None or (isinstance(one, int | float) and not isinstance(one, bool)) for one in every)
 
 
-def _document(file: Path, notes: list[str]) -> dict[str, Any] | None:
+def read_document(file: Path, notes: list[str]) -> dict[str, Any] | None:
     """Return what a JSON file holds, or None and a note."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

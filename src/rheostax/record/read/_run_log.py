@@ -13,10 +13,11 @@ import numpy as np
 from rheostax._check import INT32_MAX
 from rheostax._words import counted
 
-__all__ = ["NO_JOURNAL", "RunLog", "Series", "SeriesBuilder", "rate_group"]
+__all__ = ["LARGEST", "NO_JOURNAL", "RunLog", "Series", "SeriesBuilder", "rate_group"]
 
 # "lr", "learning_rate", "optim/lr", "train/learning_rate", and by group "lr-Adam", "lr-SGD/pg2", "learning_rate/head".
 RATE = re.compile(r"(?:.*/)?(?:lr|learning_rate)(?:[-/](?P<group>.+))?", re.IGNORECASE)
+LARGEST = 1 << 63  # counts are int64
 NO_JOURNAL = "a log of this kind holds no journal of decisions"
 
 
@@ -47,7 +48,7 @@ class RunLog:
     """What a run left behind, whoever wrote it."""
 
     path: Path
-    kind: str  # "run directory", "json lines", "csv", "lightning", "wandb" or "tensorboard"
+    kind: str  # "run directory", "json lines", "csv", "lightning", "wandb", "mlflow" or "tensorboard"
     series: dict[str, Series]  # by metric, under the names that the run gives them
     learning_rate: dict[str, Series]  # by group; "" where there is one rate
     journal: list[dict[str, Any]] = dataclasses.field(default_factory=list)
