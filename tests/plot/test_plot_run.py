@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rheostax.plot import plot_run, plot_runs, save_figure
-from rheostax.plot.panels import COLORS
+from rheostax.plot.panels import COLORS, in_steps
 from rheostax.record.read import RunLog, Series
 
 RECORDS = [{"count": i, "epoch": i / 2, "learning_rate": 1e-3 * 0.1 ** (i // 2), "loss": 1.0 / (i + 1)} for i in range(6)]
@@ -81,13 +81,30 @@ def test_several_runs_have_a_colour_each_and_groups_a_style():
     assert [line.get_color() for line in loss.get_lines()] == [first, first, second]  # validation and decision; validation
     assert [(line.get_color(), line.get_linestyle()) for line in rate.get_lines()] == [
         (first, "-"),
-        (first, "--"),
+        (first, ":"),  # the decision
         (second, "-"),
         (second, "--"),
     ]
     assert [text.get_text() for text in rate.get_legend().get_texts()] == ["one", "two"]
     assert rate.get_yscale() == "log"
     assert rate.get_xlabel() == "updates"
+
+
+def test_a_rate_is_drawn_as_steps_unless_that_would_be_made_up():
+    """Steps where every update is told, or where a rate mostly stays; lines through a few points of a smooth decay."""
+
+    def series(counts, values):
+        return Series(np.asarray(counts), np.asarray(values, float))
+
+    falling = np.linspace(1.0, 0.0, 20)
+    assert in_steps(series(range(20), falling))
+    assert not in_steps(series(range(0, 2000, 100), falling))
+    assert in_steps(series(range(0, 2000, 100), [1.0] * 10 + [0.1] * 10))
+    assert not in_steps(series([5], [1.0]))
+    rate = plot_runs(RUNS[:1], ["a"]).axes[-1]
+    assert rate.get_lines()[0].get_drawstyle() == "steps-post"
+    assert [group.get_offsets().tolist() for group in rate.collections] == [[[2, 1e-4]]]  # a triangle where the cut left the rate
+    assert plot_run(RECORDS, JOURNAL, goal="val_loss").axes[-1].get_lines()[0].get_drawstyle() == "steps-post"
 
 
 def test_a_picture_is_the_same_each_time_and_scales():

@@ -244,6 +244,31 @@ def test_print_shows_the_still_picture_on_white(visit):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+def test_what_is_said_of_the_still_picture_is_true_in_print(visit):
+    page = visit("two.html")
+    assert "pale ones training metrics" in page.inner_text("#curves")
+    page.emulate_media(media="print")
+    says = "Colours are runs; lines with points are validation metrics; triangles and dotted verticals are decisions."
+    assert page.inner_text("#curves p.keys >> nth=-1") == says
+
+
+def test_a_rate_falls_in_steps(visit):
+    page = visit("one.html")
+    shapes = page.evaluate("document.getElementById('chart').data.filter((one) => one.label).map((one) => [one.label, one.line.shape])")
+    assert {label: shape for label, shape in shapes if shape == "hv"} == {"learning rate": "hv"}
+    assert len(shapes) == 5
+
+
+@pytest.mark.parametrize("width", [500, 360])
+def test_on_a_narrow_screen_tables_scroll_in_their_own_box(visit, width):
+    page = visit("two.html")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_function(f"() => document.documentElement.scrollWidth === {width}", timeout=30_000)
+    box = "document.querySelector('#comparison .wide')"
+    assert page.evaluate(f"[{box}.scrollWidth > {box}.clientWidth, getComputedStyle({box}).overflowX]") == [True, "auto"]
+    assert page.evaluate("document.querySelector('#comparison .chip').getBoundingClientRect().height") < 30  # names aren't broken
+
+
 def test_without_script_the_still_picture_stands_for_the_curves(visit):
     page = visit("one.html", java_script_enabled=False)
     assert page.is_visible(".still img")

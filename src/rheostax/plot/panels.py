@@ -12,7 +12,7 @@ import numpy as np
 from rheostax.plot.axes import span_is_wide
 from rheostax.record.read import RunLog, Series
 
-__all__ = ["COLORS", "MOST_MARKS", "MOST_PANELS", "MOST_POINTS", "Line", "Panel", "panels", "rates_want_logarithm", "thin"]
+__all__ = ["COLORS", "MOST_MARKS", "MOST_PANELS", "MOST_POINTS", "Line", "Panel", "in_steps", "panels", "rates_want_logarithm", "thin"]
 
 # One per run. Each has a contrast of 3:1 or more with white and with the page's dark background.
 COLORS = ("#2f7fd0", "#c9641b", "#2c9260", "#a564d3", "#d64a5a", "#1594a3", "#a8762f", "#c94fa6", "#6d83b8", "#7d8f22")
@@ -79,6 +79,17 @@ def thin(series: Series, most: int = MOST_POINTS) -> Series:
         kept |= {int(part[0])} if np.isnan(value).all() else {int(part[np.nanargmin(value)]), int(part[np.nanargmax(value)])}
     at = np.array(sorted(kept))
     return Series(series.count[at], series.value[at], None if series.time is None else series.time[at])
+
+
+def in_steps(series: Series) -> bool:
+    """Tell whether to draw a rate as steps: where every update is told, and where it mostly stays as it was.
+
+    A rate is in force from its count on. But of a smooth decay that is told now and then, steps would be made up.
+    """
+    if len(series) < 2:
+        return False
+    every = series.count[-1] - series.count[0] < 1.5 * len(series)
+    return bool(every or np.mean(series.value[1:] == series.value[:-1]) >= 0.5)
 
 
 def _finite(series: Series) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rheostax._extras import load
 from rheostax.plot.axes import span_is_wide, tidy
-from rheostax.plot.panels import COLORS, MOST_MARKS, Panel, panels, rates_want_logarithm, thin
+from rheostax.plot.panels import COLORS, MOST_MARKS, Panel, in_steps, panels, rates_want_logarithm, thin
 from rheostax.record.read import RunLog, Series
 
 __all__ = ["plot_run", "plot_runs", "save_figure"]
@@ -77,6 +77,7 @@ def plot_runs(logs: Sequence[RunLog], names: Sequence[str], *, title: str = "") 
         _draw_rates(axes[-1], log, name, color)
         for axis in axes:
             _mark(axis, log.journal, color or CUT)
+        _point_at_new_rates(axes[-1], log.journal, color or RATE)
     for axis, label in zip(axes, [panel.title for panel in found] + ["learning rate"], strict=True):
         tidy(axis)
         axis.set_ylabel(label)
@@ -98,7 +99,7 @@ def _draw_rates(axis: Any, log: RunLog, name: str, color: str | None) -> None:
             style = {"color": color, "linestyle": STYLES[i % len(STYLES)], "label": "" if i else name}
         else:
             style = {"label": group} if group else {"color": RATE}
-        axis.plot(*_finite(series), linewidth=1.4, **style)
+        axis.plot(*_finite(series), linewidth=1.4, drawstyle="steps-post" if in_steps(series) else "default", **style)
 
 
 def _draw_panel(axis: Any, log: RunLog, panel: Panel, color: str | None) -> None:
@@ -121,7 +122,16 @@ def _finite(series: Series) -> tuple[Any, Any]:
 def _mark(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
     for decision in journal[:MOST_MARKS]:
         if "count" in decision:
-            axis.axvline(decision["count"], color=color, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+            axis.axvline(decision["count"], color=color, linewidth=1.0, linestyle=":", zorder=0)
+
+
+def _point_at_new_rates(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
+    """Set a triangle where each decision left the rate; of groups, the first's."""
+    for decision in journal[:MOST_MARKS]:
+        new = decision.get("new_learning_rate")
+        rate = next(iter(new.values()), None) if isinstance(new, Mapping) else new
+        if isinstance(rate, int | float) and "count" in decision:
+            axis.scatter(decision["count"], rate, s=36, marker="v", color=color, edgecolors="white", linewidths=0.5, zorder=3)
 
 
 def _draw_metric(axis: Any, records: Sequence[Mapping[str, Any]], training: str, validation: str) -> None:
@@ -142,11 +152,11 @@ def _draw_rate(axis: Any, records: Sequence[Mapping[str, Any]]) -> None:
     counts = [record["count"] for record in used]
     if rates and isinstance(rates[0], Mapping):
         for group in rates[0]:
-            axis.plot(counts, [rate[group] for rate in rates], linewidth=1.2, label=group)
+            axis.plot(counts, [rate[group] for rate in rates], linewidth=1.2, drawstyle="steps-post", label=group)
         axis.legend(frameon=False, fontsize=8)
         every = np.array([list(rate.values()) for rate in rates])
     else:
-        axis.plot(counts, rates, color=RATE, linewidth=1.4)
+        axis.plot(counts, rates, color=RATE, linewidth=1.4, drawstyle="steps-post")
         every = np.array(rates)
     if span_is_wide(every):
         axis.set_yscale("log")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostax.plot.panels import COLORS, MOST_POINTS, panels, rates_want_logarithm, thin
+from rheostax.plot.panels import COLORS, MOST_POINTS, in_steps, panels, rates_want_logarithm, thin
 from rheostax.record.read import Series
 from rheostax.report.model import Report, RunReport
 
@@ -54,7 +54,7 @@ def _line(series: Series, name: str, panel: int, role: str) -> dict[str, Any]:
     short = thin(series)
     return {
         "name": name, "panel": panel, "role": role, "x": short.count.tolist(), "y": _numbers(short.value),
-        "t": None if short.time is None else _numbers(short.time),
+        "steps": role == "rate" and in_steps(series), "t": None if short.time is None else _numbers(short.time),
     }  # fmt: skip
 
 

@@ -53,7 +53,8 @@
         const validation = line.role === "validation";
         found.push({
           type: "scatter", mode: validation || line.x.length === 1 ? "lines+markers" : "lines", x: place(run, line.x, line.t), y: line.y,
-          xaxis: "x", yaxis: y(line.panel), name: escaped(several ? `${run.name}: ${label}` : label), line: lineStyle(run, line), showlegend: false,
+          xaxis: "x", yaxis: y(line.panel), name: escaped(several ? `${run.name}: ${label}` : label), showlegend: false,
+          line: { ...lineStyle(run, line), shape: line.steps ? "hv" : "linear" }, // a rate is in force from its count on
           marker: { size: 5, symbol: SYMBOLS[i % SYMBOLS.length] }, opacity: line.role === "training" ? (several ? 0.35 : 0.7) : 1,
           label: several ? `${run.name}: ${label}` : label, connectgaps: false,
           hovertemplate: line.role === "rate" ? "%{y:.5~g}%{text}" : "%{y:.5~g}", text: line.role === "rate" ? told(run, place(run, line.x, line.t)) : undefined,
