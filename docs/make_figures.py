@@ -2,10 +2,10 @@
 
 The figures are committed, so that they show on GitHub and a build of the pages needs no drawing. Not made here are
 `digits.png`, the picture that `rheostax train digits` leaves; `finder.png`, from `rheostax find digits`; `race.png`, the picture of a
-race; `replay.png`, from the command in `docs/replay.md`; `report.png`, a screenshot of a report; `forecast.png`, from `rheostax
-forecast`, as in `docs/forecast.md`; `rules.png`, from `make bench-policies`; `rollback.png` and `averaged.png`, from `python -m
-benchmarks.rollback` and `benchmarks.averaged`, all with `--plot`; and `false_cuts.png` and `plateau_delay.png`, from `make false-cuts
-ARGS="--figures docs/images"`.
+race; `replay.png`, from the command in `docs/replay.md`; `report.png` and `report_digits.png`, from `make_screenshots.py`;
+`forecast.png`, from `rheostax forecast`, as in `docs/forecast.md`; `rules.png`, from `make bench-policies`; `rollback.png` and
+`averaged.png`, from `python -m benchmarks.rollback` and `benchmarks.averaged`, all with `--plot`; and `false_cuts.png` and
+`plateau_delay.png`, from `make false-cuts ARGS="--figures docs/images"`.
 """
 
 import argparse

@@ -204,7 +204,9 @@ def preview(
 
 @app.command()
 def replay(
-    run: Annotated[Path, typer.Argument(help="A run directory, CSV, JSON Lines or TensorBoard event file, or a folder with one.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run directory, CSV, JSON Lines, TensorBoard event file or MLflow run, or a folder with one.")
+    ],
     rule: Annotated[
         str | None, typer.Option("--with", help="The rule, such as '0.1 * ReduceOnPlateau(patience=[2, 5])'; the run's own by default.")
     ] = None,
@@ -273,7 +275,9 @@ def forecast(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories, CSV, JSON Lines or TensorBoard event files.", metavar="RUN...")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run directories, CSV, JSON Lines, TensorBoard event files, MLflow runs.", metavar="RUN...")
+    ],
     out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html by default, or report.html for several runs.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw a picture into this PNG file as well.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw a picture into this SVG file as well.")] = None,

@@ -127,11 +127,11 @@ def _mark(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
 
 def _point_at_new_rates(axis: Any, journal: Sequence[Mapping[str, Any]], color: str) -> None:
     """Set a triangle where each decision left the rate; of groups, the first's."""
-    for decision in journal[:MOST_MARKS]:
-        new = decision.get("new_learning_rate")
-        rate = next(iter(new.values()), None) if isinstance(new, Mapping) else new
-        if isinstance(rate, int | float) and "count" in decision:
-            axis.scatter(decision["count"], rate, s=36, marker="v", color=color, edgecolors="white", linewidths=0.5, zorder=3)
+    first = [next(iter(new.values()), None) if isinstance(new := one.get("new_learning_rate"), Mapping) else new for one in journal]
+    places = [(one["count"], rate) for one, rate in zip(journal, first, strict=True) if "count" in one and isinstance(rate, int | float)]
+    if places:
+        counts, rates = zip(*places[:MOST_MARKS], strict=True)
+        axis.scatter(counts, rates, s=36, marker="v", color=color, edgecolors="white", linewidths=0.5, zorder=3)
 
 
 def _draw_metric(axis: Any, records: Sequence[Mapping[str, Any]], training: str, validation: str) -> None:
