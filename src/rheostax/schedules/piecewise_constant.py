@@ -51,7 +51,7 @@ class PiecewiseConstant(Schedule):
 
     def at(self, count: jax.Array) -> TwoFloat:
         first, *later = map(TwoFloat.of, self.values)
-        value = where(count >= 0, first, first)  # of count's shape
+        value = first.broadcast_to(jnp.shape(count))
         for boundary, new in zip(self.boundaries, later, strict=True):
             value = where(count >= jnp.int32(boundary), new, value)
         return value

@@ -60,16 +60,16 @@ class PiecewiseInterpolate(Schedule):
         _check.choice(self, "interpolation", INTERPOLATIONS)
 
     def at(self, count: jax.Array) -> TwoFloat:
-        start = steps = jnp.int32(0)
-        low, high = TwoFloat.of(self.values[0]), TwoFloat.of(self.values[-1])
-        begin, end = where(count >= 0, low, low), where(count >= 0, high, high)
+        bounds, ends = tuple(map(jnp.int32, (0, *self.boundaries))), tuple(map(TwoFloat.of, self.values))
+        if len(bounds) == 1:
+            return ends[0].broadcast_to(jnp.shape(count))
         # The piece that is in charge is chosen first, so that there is one interpolation however many pieces there are.
-        bounds = (0, *self.boundaries)
-        for i, (left, right) in enumerate(itertools.pairwise(bounds)):
-            inside = count >= jnp.int32(left)
-            start, steps = jnp.where(inside, jnp.int32(left), start), jnp.where(inside, jnp.int32(right) - jnp.int32(left), steps)
-            begin, end = where(inside, self.values[i], begin), where(inside, self.values[i + 1], end)
-        return between(begin, end, jnp.maximum(steps, 1), count - start, INTERPOLATIONS[self.interpolation])
+        start, steps, begin, end = bounds[0], bounds[1], ends[0], ends[1]
+        for i, (left, right) in enumerate(itertools.pairwise(bounds[1:]), start=1):
+            inside = count >= left
+            start, steps = jnp.where(inside, left, start), jnp.where(inside, right - left, steps)
+            begin, end = where(inside, ends[i], begin), where(inside, ends[i + 1], end)
+        return between(begin, end, steps, count - start, INTERPOLATIONS[self.interpolation])
 
     @property
     def horizon(self) -> int | None:
