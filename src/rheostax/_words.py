@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["counted", "plain", "say", "shown"]
+__all__ = ["counted", "described", "plain", "say", "shown"]
 
 SHOWN = 200  # characters of a value in an error
 
@@ -37,3 +37,9 @@ def shown(value: Any) -> str:
     except ValueError:  # Python writes no more than 4,300 digits
         return "a value with too many digits to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
+
+
+def described(value: Any) -> str:
+    """Return what kind of value it is: float32[4] of an array, else the name of its type."""
+    dtype = getattr(value, "dtype", None)
+    return type(value).__name__ if dtype is None else f"{dtype}{list(getattr(value, 'shape', ()))}"

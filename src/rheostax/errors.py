@@ -4,6 +4,8 @@ Everything here derives from `RheostaxError`, so that a program (the command lin
 deserves one clear line, from a bug, which deserves its stack trace.
 """
 
+from __future__ import annotations
+
 __all__ = [
     "ArgumentError",
     "DisagreementError",
@@ -71,6 +73,14 @@ class TaskError(RheostaxError):
 
 class DivergedError(ArgumentError):
     """Report that nothing can be told of any training, since its losses became NaN or infinite, or ran away at once."""
+
+    @classmethod
+    def at_once(cls, loss: float, cause: str) -> DivergedError:
+        """Return the error for a loss that is NaN or infinite before any update, so that it isn't the rate, `cause`, that made it so."""
+        return cls(
+            f"The loss is {loss} at the first update, before {cause} could do anything: look at the model, the loss and the batches "
+            "(jax.debug_nans finds the place)."
+        )
 
 
 class RunError(RheostaxError):

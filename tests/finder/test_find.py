@@ -1,7 +1,6 @@
 """A range test from outside: both kinds of steps, what is left as it was, and what is refused in words."""
 
 import functools
-import itertools
 import re
 
 import jax
@@ -12,7 +11,7 @@ import pytest
 from flax import nnx
 
 import rheostax as rx
-from rheostax.errors import ArgumentError, DivergedError, RheostaxWarning, StateError
+from rheostax.errors import ArgumentError, DivergedError, StateError
 
 BATCHES = np.random.default_rng(0).normal(size=(30, 16, 4)).astype(np.float32)
 SHORT = {"steps": 40, "min_value": 1e-3, "repeats": 1}
@@ -212,54 +211,6 @@ def test_a_step_of_another_form():
         r"float32\[4\] before an update and float32\[8\] after", function=lambda w, x, learning_rate: (jnp.concatenate([w, w]), w.sum())
     )
     refused("There is no rheostax learning rate in this state", function=lambda w, x: (w, w.sum()), error=StateError)
-
-
-def test_a_step_that_keeps_values_outside():
-    history = []
-
-    def leaking(w, x, learning_rate):
-        w, value = step(w, x, learning_rate)
-        history.append(value)
-        return w, value
-
-    refused("step must be pure, but it keeps values of its own in history, outside of it", function=leaking)
-
-    calls = 0
-
-    def counting(w, x, learning_rate):
-        nonlocal calls
-        calls += 1
-        return step(w, x, learning_rate)
-
-    with pytest.warns(RheostaxWarning, match="step changes calls, outside of it: that happens when it is compiled"):
-        rx.find_learning_rate(counting, jnp.zeros(4), BATCHES, **SHORT)
-
-
-def test_a_step_that_depends_on_more_than_its_arguments():
-    random, count = np.random.default_rng(0), itertools.count()
-    refused("traced twice it gives two different", function=lambda w, x, learning_rate: step(w + random.normal(), x, learning_rate))
-    refused("traced twice it gives two different", function=lambda w, x, learning_rate: step(w, x, learning_rate * next(count)))
-
-
-def test_a_step_that_needs_numbers():
-    def asking(w, x, learning_rate):
-        w, value = step(w, x, learning_rate)
-        return (w, value) if value < 3 else (w * 0, value)
-
-    refused("step must be compilable, but it needs the number itself", function=asking)
-    refused("step must be compilable", function=lambda w, x, learning_rate: (w, np.asarray(w).sum()))
-
-
-def test_a_step_that_changes_a_model_from_outside():
-    model, optimizer = module()
-    before = as_bytes((model, optimizer))
-    refused(
-        "step must be pure, but it changes an NNX object from outside of it",
-        function=lambda m, o, x: train_step(model, optimizer, x),
-        state=(model, optimizer),
-        batches=list(BATCHES),
-    )
-    assert as_bytes((model, optimizer)) == before
 
 
 def test_a_loss_that_is_nan_from_the_start():

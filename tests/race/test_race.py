@@ -195,10 +195,6 @@ def widening(state, batch):
     return (jnp.stack([state[0]] * 2), state[1]), jnp.float32(0)
 
 
-def impure(state, batch):
-    return state, jnp.float32(float(state[0][0]))
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -215,9 +211,13 @@ def impure(state, batch):
         ({"batches": iter(TARGETS[:5])}, "batches must last for steps=8 updates and ended before"),
         ({"batches": lambda: iter([])}, "batches\\(\\) gave no batch"),
         ({"step": no_loss, "subject": (BEGIN, TX.init(BEGIN), 0)}, "step must return \\(state, loss\\)"),
-        ({"step": vector_loss}, "the loss must be a scalar of floating type, got float32\\[3\\]"),
-        ({"step": widening}, "must keep shapes and dtypes; state\\[0\\] was float32\\[3\\] and became float32\\[2, 3\\]"),
-        ({"step": impure}, "step must be a pure function of its arguments that JAX can trace; trying it gave ConcretizationTypeError"),
+        ({"step": vector_loss}, "step must return the loss, a scalar of floating type, .* got float32\\[3\\]"),
+        ({"step": widening}, "state\\[0\\] is float32\\[3\\] before an update and float32\\[2, 3\\] after it"),
+        (
+            {"step": lambda state: state},
+            "race: step must be a function that JAX can trace; trying it gave TypeError: .* positional argument",
+        ),
+        ({"validate": lambda _: {"name": "good"}}, "validate must return a number, or a dict of numbers by name, got str for 'name'"),
         ({"candidates": [rx.Groups({".*": 0.1})]}, "has the groups"),
         ({"candidates": [1e30, 1e25]}, "every candidate diverged"),
         ({"chunk": 0}, "chunk must be a whole number >= 1, got 0"),
@@ -255,3 +255,26 @@ def test_results_are_values(result):
     assert [one["rank"] for one in data["standings"]] == list(range(1, 9))
     assert dataclasses.replace(result, warnings=("careful",)).to_json()["warnings"] == ["careful"]
     assert "warning: careful" in str(dataclasses.replace(result, warnings=("careful",)))
+
+
+def test_a_loss_may_have_metrics_beside_it(result):
+    def telling(state, batch):
+        state, loss = step(state, batch)
+        return state, (loss, {"twice": 2 * loss})
+
+    other = rx.race((BEGIN, TX.init(BEGIN)), telling, list(TARGETS), RATES, steps=96, chunk=4, execution="sequential")
+    assert_identical(other.standings[0].losses, result.standings[0].losses)
+
+
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_a_loss_that_is_no_number_from_the_start_stops_the_race_at_once(bad):
+    """No rate is at fault, so there is no advice to lower it; and one compiled call was enough to tell."""
+    told = []
+
+    def hopeless(state, batch):
+        state, loss = step(state, batch)
+        return state, loss + bad
+
+    with pytest.raises(DivergedError, match=f"The loss is {bad} at the first update, before a rate could do anything: look at the model"):
+        rx.race((BEGIN, TX.init(BEGIN)), hopeless, list(TARGETS), RATES, steps=96, progress=told.append)
+    assert not told

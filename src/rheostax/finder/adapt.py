@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
+from rheostax._step import scalar_loss, state_and_loss
 from rheostax.by_hand import set_learning_rate
 from rheostax.errors import ArgumentError
 
@@ -43,8 +44,8 @@ def adapt(step: Callable[..., Any], state: Any, group: str | None) -> Pure:
     if _takes_rate(step):
         if group is not None:
             raise ArgumentError(f"group must be left out where the step takes the rate as an argument, got {group!r}.")
-        return Pure(lambda state, batch, rate: _pair(step(state, batch, rate)), state)
-    return Pure(lambda state, batch, rate: _pair(step(set_learning_rate(state, rate, group=group, pin=True), batch)), state)
+        return Pure(lambda state, batch, rate: state_and_loss(step(state, batch, rate)), state)
+    return Pure(lambda state, batch, rate: state_and_loss(step(set_learning_rate(state, rate, group=group, pin=True), batch)), state)
 
 
 def _adapt_nnx(step: Callable[..., Any], objects: Any, group: str | None) -> Pure:
@@ -55,7 +56,7 @@ def _adapt_nnx(step: Callable[..., Any], objects: Any, group: str | None) -> Pur
         optimizers = [part for part in parts if isinstance(part, nnx.Optimizer)]
         for optimizer in optimizers:
             set_learning_rate(optimizer, rate, group=group, pin=True)
-        loss = _loss(step(*parts, batch))
+        loss = scalar_loss(step(*parts, batch))
         return nnx.state(parts), loss
 
     return Pure(update, state)
@@ -78,30 +79,3 @@ def _takes_rate(step: Callable[..., Any]) -> bool:
             "A model and its optimizer are given as one state: find_learning_rate(step, (model, optimizer), batches)."
         )
     return len(needed) == 3 or named
-
-
-def _pair(result: Any) -> tuple[Any, jax.Array]:
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise ArgumentError(f"step must return (state, loss), got {_describe(result)}.")
-    return result[0], _loss(result[1])
-
-
-def _loss(result: Any) -> jax.Array:
-    """Take the loss alone, or the first of (loss, metrics)."""
-    loss: Any = result[0] if isinstance(result, tuple) and result else result
-    shape, dtype = getattr(loss, "shape", None), _dtype(loss)
-    if shape != () or not jax.numpy.issubdtype(dtype, jax.numpy.floating):
-        raise ArgumentError(
-            f"step must return the loss, a scalar of floating type, or (loss, metrics); got {_describe(loss)}. "
-            "Reduce it first, for example with .mean()."
-        )
-    return loss
-
-
-def _dtype(value: Any) -> Any:
-    return getattr(value, "dtype", None)
-
-
-def _describe(value: Any) -> str:
-    shape, dtype = getattr(value, "shape", None), _dtype(value)
-    return type(value).__name__ if dtype is None else f"{dtype}{list(shape or ())}"

@@ -14,11 +14,12 @@ from flax import nnx
 
 from rheostax import _check
 from rheostax._loop import has_convolution, make_loop
+from rheostax._purity import require_pure
+from rheostax._step import require_same_state
 from rheostax.errors import ArgumentError
 from rheostax.finder.adapt import adapt, is_nnx
 from rheostax.finder.batches import Source
 from rheostax.finder.finding import Finding, conclude
-from rheostax.finder.purity import require_pure
 from rheostax.finder.sweep import diverged_at, rates_between, sweep
 
 __all__ = ["find_learning_rate"]
@@ -160,10 +161,15 @@ class _Test:
         if self.loop is None:
             first = next(batches)
             batches = itertools.chain((first,), batches)
-            jaxpr = require_pure(self.step, self.pure, jax.tree.map(lambda rows: rows[0], first) if repeats > 1 else first)
-            self.loop = make_loop(lambda state, given: update(state, *given), convolves=has_convolution(jaxpr))
+            self.loop = self._looped(update, jax.tree.map(lambda rows: rows[0], first) if repeats > 1 else first)
         told = self._tell(self.loop, repeats)
         return sweep(told, state, batches, self.rates, repeats=repeats, per_dispatch=self.settings.steps_per_dispatch, stop=self._stop)
+
+    def _looped(self, update: Any, batch: Any) -> Any:
+        """Refuse a step that can't be repeated, and return the loop of it."""
+        jaxpr, result = require_pure(self.step, self.pure.update, (self.pure.state, batch, np.float32(1e-3)))
+        require_same_state(self.pure.state, result[0])
+        return make_loop(lambda state, given: update(state, *given), convolves=has_convolution(jaxpr))
 
     def _enough(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Yield as many batches as there are steps, or say that they aren't."""

@@ -113,10 +113,7 @@ def conclude(
 
 def _require_enough(rates: np.ndarray, losses: np.ndarray, fewest: int) -> None:
     if fewest == 0:
-        raise DivergedError(
-            f"The loss is {losses[:, 0].min()} at the first update, before the rate ({say(rates[0], 2)}) could do anything: "
-            "look at the model, the loss and the batches (jax.debug_nans finds the place)."
-        )
+        raise DivergedError.at_once(losses[:, 0].min(), f"the rate ({say(rates[0], 2)})")
     if fewest < FEWEST:
         raise DivergedError(
             f"The loss ran away after {counted(fewest, 'update')}, at a rate of {say(rates[min(fewest, len(rates) - 1)], 2)}; "

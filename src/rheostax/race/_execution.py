@@ -110,14 +110,14 @@ class Stacked(Heat):
 _AXIS = "candidates"
 
 
-def make_heat(update: Update, states: list[Any], execution: str, compiled: dict[str, Any]) -> Heat:
+def make_heat(update: Update, states: list[Any], execution: str, compiled: dict[str, Any], *, convolves: bool) -> Heat:
     """Return the candidates, ready to run. What is compiled is kept in `compiled` for the next heat."""
 
     def scan(state: Any, batches: Any) -> tuple[Any, jax.Array]:
         return jax.lax.scan(update, state, batches)
 
     if execution == "sequential":
-        return Sequential(compiled.setdefault(execution, make_loop(update)), states)
+        return Sequential(compiled.setdefault(execution, make_loop(update, convolves=convolves)), states)
     together = jax.vmap(scan, in_axes=(0, None))
     if execution == "vmap":
         return Stacked(compiled.setdefault(execution, jax.jit(together, donate_argnums=0)), states, None)

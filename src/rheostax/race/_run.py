@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rheostax._check import did_you_mean
+from rheostax._loop import has_convolution
 from rheostax._rate import LearningRate, RateLike, as_learning_rate
 from rheostax._words import counted
 from rheostax.describe import describe
@@ -18,8 +17,9 @@ from rheostax.errors import ArgumentError, DivergedError
 from rheostax.race._execution import Heat, execution_for, make_heat
 from rheostax.race._feed import Batches, Feed
 from rheostax.race._halving import Rung, rungs
+from rheostax.race._judge import Entrant, Judge
 from rheostax.race._result import Race, Standing
-from rheostax.race._subject import Subject, require_alike, require_pure, subject_of
+from rheostax.race._subject import require_alike, require_pure, subject_of
 
 __all__ = ["race"]
 
@@ -53,7 +53,7 @@ def race(
     Args:
         subject: `(model, optimizer)` as Flax NNX has them, or any pytree that holds the state of one `rx.control`. It is left as it is.
         step: One update. For NNX `step(model, optimizer, batch) -> loss`; else `step(state, batch) -> (state, loss)`, pure.
-            The loss is a scalar.
+            The loss is a scalar; in its place may stand `(loss, metrics)`.
         batches: A sequence, which is cycled through; a function that makes an iterator, called again at its end; or an iterator,
             of which `steps` batches are taken.
         candidates: Numbers, optax schedules or expressions, at least one; or a dict of them by label. They may differ in any
@@ -77,7 +77,7 @@ def race(
 
     Raises:
         ArgumentError: If an argument breaks its rule, the step isn't pure, or the batches don't last.
-        DivergedError: If every candidate diverges.
+        DivergedError: If every candidate diverges, or the loss isn't finite at the first update.
 
     >>> import jax.numpy as jnp, optax, rheostax as rx
     >>> def step(state, batch):
@@ -105,7 +105,7 @@ def race(
         raise ArgumentError(f"race: validation_cost must be a finite number >= 0, got {validation_cost!r}.")
     size = min(chunk, rungs(len(rates), steps, halving=halving)[0].end)
     plan = rungs(len(rates), steps, halving=halving, chunk=size)
-    judge = _Judge(subject_of(subject, step, validate), metric, 1.0 if mode == "min" else -1.0)
+    judge = Judge(subject_of(subject, step, validate), metric, 1.0 if mode == "min" else -1.0)
     run = _Running(judge, rates, Feed(batches, steps), plan, execution_for(execution), size, validate_every, progress)
     return run.go(mode, validation_cost)
 
@@ -123,57 +123,12 @@ def _labelled(candidates: Iterable[RateLike] | Mapping[str, RateLike]) -> dict[s
     return found
 
 
-@dataclasses.dataclass
-class _Entrant:
-    """A candidate on its way."""
-
-    label: str
-    learning_rate: LearningRate
-    losses: list[np.ndarray] = dataclasses.field(default_factory=list)
-    scores: list[tuple[int, float]] = dataclasses.field(default_factory=list)
-    diverged: bool = False
-    state: Any = None  # after its last update, once it is out
-
-    @property
-    def updates(self) -> int:
-        return sum(map(len, self.losses))
-
-
-class _Judge:
-    """Says how good a candidate is."""
-
-    def __init__(self, subject: Subject, metric: str | None, sign: float) -> None:
-        self.subject, self.metric, self.sign = subject, metric, sign
-        self.validations = 0
-
-    def metrics(self, state: Any) -> dict[str, float]:
-        self.validations += 1
-        found = self.subject.validate(state)  # type: ignore[misc]
-        named = found if isinstance(found, Mapping) else {self.metric or "validation": found}
-        self.metric = self.metric or next(iter(named))
-        if self.metric not in named:
-            hint = did_you_mean(self.metric, named)
-            raise ArgumentError(f"race: validate must return the metric {self.metric!r}, got {', '.join(named)}. {hint}".rstrip())
-        return {name: float(value) for name, value in jax.device_get(dict(named)).items()}
-
-    def score(self, entrant: _Entrant, state: Any) -> float:
-        if self.subject.validate is None:
-            losses = np.concatenate(entrant.losses)
-            return float(losses[-max(1, len(losses) // 10) :].mean(dtype=np.float64))
-        return self.metrics(state)[self.metric]  # type: ignore[index]
-
-    def key(self, entrant: _Entrant) -> tuple[bool, float]:
-        score = entrant.scores[-1][1] if entrant.scores else np.nan
-        bad = entrant.diverged or not np.isfinite(score)
-        return bad, 0.0 if bad else self.sign * score
-
-
 class _Running:
     """A race in progress."""
 
     def __init__(
         self,
-        judge: _Judge,
+        judge: Judge,
         rates: dict[str, LearningRate],
         feed: Feed,
         plan: tuple[Rung, ...],
@@ -185,18 +140,19 @@ class _Running:
         self.judge, self.subject, self.feed, self.plan = judge, judge.subject, feed, plan
         self.execution, self.chunk, self.validate_every = execution, chunk, validate_every
         self.progress = progress or (lambda done, total: None)
-        self.entrants = [_Entrant(*pair) for pair in rates.items()]
-        self.heats: list[tuple[Heat, list[_Entrant]]] = []
-        by_structure: dict[Any, list[tuple[_Entrant, Any]]] = {}
+        self.entrants = [Entrant(*pair) for pair in rates.items()]
+        self.heats: list[tuple[Heat, list[Entrant]]] = []
+        by_structure: dict[Any, list[tuple[Entrant, Any]]] = {}
         for entrant in self.entrants:
             require_alike(self.subject, entrant.learning_rate)
             state = self.subject.enter(entrant.learning_rate)
             by_structure.setdefault(jax.tree.structure(state), []).append((entrant, state))
         compiled: dict[str, Any] = {}
         for group in by_structure.values():
-            require_pure(self.subject, group[0][1], feed.first)
             states = [state for _, state in group]
-            self.heats.append((make_heat(self.subject.update, states, execution, compiled), [entrant for entrant, _ in group]))
+            convolves = has_convolution(require_pure(self.subject, states[0], feed.first))
+            heat = make_heat(self.subject.update, states, execution, compiled, convolves=convolves)
+            self.heats.append((heat, [entrant for entrant, _ in group]))
         self.count = self.charged = 0
         # What a full race costs, known before: how far each rung goes beyond the one before, with how many.
         ends = [0, *(rung.end for rung in plan)]
@@ -239,6 +195,8 @@ class _Running:
                     entrant.losses.append(losses)
                     entrant.diverged = not np.isfinite(losses[-1])
                 self.charged += size * len(members)
+        if not self.count:
+            self._require_finite_start()
         self.count += size
         self._drop(lambda entrant: entrant.diverged)
         if self.validate_every and self.count % self.validate_every == 0:
@@ -246,6 +204,12 @@ class _Running:
                 if members:
                     heat.replace([self._told(state) for state in heat.states()])
         self.progress(min(self.charged, self.total), self.total)
+
+    def _require_finite_start(self) -> None:
+        """Stop where no rate can be at fault: the losses of the first update, which come before any, are alike for all candidates."""
+        first = [entrant.losses[0][0] for entrant in self.entrants]
+        if not np.isfinite(first).any():
+            raise DivergedError.at_once(float(first[0]), "a rate")
 
     def _told(self, state: Any) -> Any:
         metrics = self.judge.metrics(state)
@@ -264,7 +228,7 @@ class _Running:
         stay = {id(entrant) for entrant in left[:most]}
         self._drop(lambda entrant: id(entrant) not in stay)
 
-    def _drop(self, out: Callable[[_Entrant], bool]) -> None:
+    def _drop(self, out: Callable[[Entrant], bool]) -> None:
         for heat, members in self.heats:
             gone = [i for i, entrant in enumerate(members) if out(entrant)]
             if not gone:
@@ -277,9 +241,9 @@ class _Running:
                 heat.keep(kept)
             members[:] = [members[i] for i in kept]
 
-    def _standing(self, rank: int, one: _Entrant) -> Standing:
+    def _standing(self, rank: int, one: Entrant) -> Standing:
         score = np.nan if one.diverged or not one.scores else one.scores[-1][1]
         return Standing(one.label, one.learning_rate, rank, one.updates, score, tuple(one.scores), one.diverged, np.concatenate(one.losses))
 
-    def _warnings(self, winner: _Entrant) -> tuple[str, ...]:
+    def _warnings(self, winner: Entrant) -> tuple[str, ...]:
         return tuple(warning for one in describe(self.subject.control(winner.state)).each for warning in one.warnings)

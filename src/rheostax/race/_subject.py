@@ -6,21 +6,23 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import flax.errors
 import jax
 import jax.numpy as jnp
-from flax import errors as flax_errors
 from flax import nnx
 
+from rheostax import _purity
 from rheostax import state as _state
 from rheostax._control_state import ControlState
 from rheostax._rate import LearningRate, lower
-from rheostax.errors import ArgumentError
+from rheostax._step import require_same_state, scalar_loss, state_and_loss
+from rheostax.errors import ArgumentError, RheostaxError
 from rheostax.groups import group_names
 
 __all__ = ["Subject", "require_alike", "require_pure", "subject_of"]
 
-_NOT_PURE = (jax.errors.JAXTypeError, flax_errors.FlaxError, ValueError, TypeError)
-
+STEP = "race: step"
+_NOT_TRACED = (flax.errors.FlaxError, ValueError, TypeError)
 
 _create = jax.jit(ControlState.create)  # candidates of one structure are begun by one compiled call
 
@@ -30,7 +32,8 @@ class Subject:
     """A training as functions of its state, the control's included."""
 
     state: Any  # before the first update
-    update: Callable[[Any, Any], tuple[Any, jax.Array]]  # (state, batch) -> (state, loss); pure
+    step: Callable[..., Any]  # as it was given
+    update: Callable[[Any, Any], tuple[Any, jax.Array]]  # (state, batch) -> (state, loss); the same, pure
     validate: Callable[[Any], Any] | None  # state -> metrics by name
     edit: Callable[[Any, Callable[[Any], Any]], Any]  # (state, change of what holds the control) -> state
 
@@ -65,9 +68,16 @@ class Subject:
 def subject_of(subject: Any, step: Callable[..., Any], validate: Callable[..., Any] | None) -> Subject:
     """Return the training of a pure state, or of a model and its optimizer as Flax NNX has them."""
     pair = isinstance(subject, tuple) and len(subject) == 2 and isinstance(subject[1], nnx.Optimizer)
-    made = _of_nnx(subject, step, validate) if pair else Subject(subject, step, validate, lambda state, change: change(state))
+    made = _of_nnx(subject, step, validate) if pair else _of_pure(subject, step, validate)
     made.control(made.state)
     return made
+
+
+def _of_pure(state: Any, step: Callable[..., Any], validate: Callable[..., Any] | None) -> Subject:
+    def update(state: Any, batch: Any) -> tuple[Any, jax.Array]:
+        return state_and_loss(step(state, batch), STEP)
+
+    return Subject(state, step, update, validate, lambda state, change: change(state))
 
 
 def _of_nnx(subject: tuple[Any, Any], step: Callable[..., Any], validate: Callable[..., Any] | None) -> Subject:
@@ -78,7 +88,7 @@ def _of_nnx(subject: tuple[Any, Any], step: Callable[..., Any], validate: Callab
 
     def update(state: Any, batch: Any) -> tuple[Any, jax.Array]:
         model, optimizer = merge(state)
-        loss = step(model, optimizer, batch)
+        loss = scalar_loss(step(model, optimizer, batch), STEP)
         return nnx.state((model, optimizer)), loss
 
     def edit(state: Any, change: Callable[[Any], Any]) -> Any:
@@ -89,39 +99,27 @@ def _of_nnx(subject: tuple[Any, Any], step: Callable[..., Any], validate: Callab
     def valued(state: Any) -> Any:
         return validate(merge(state)[0])  # type: ignore[misc]
 
-    return Subject(state, update, valued if validate else None, edit)
+    return Subject(state, step, update, valued if validate else None, edit)
 
 
-def require_pure(subject: Subject, state: Any, batch: Any) -> None:
+def require_pure(subject: Subject, state: Any, batch: Any) -> Any:
     """Try the step without computing anything; say in words what is wrong with it.
 
+    Returns:
+        The update as a jaxpr.
+
     Raises:
-        ArgumentError: If it can't be traced, or doesn't return a state like its own and a scalar loss.
+        ArgumentError: If it isn't pure, can't be traced, or doesn't return a state like its own and a scalar loss.
     """
     try:
-        found = jax.eval_shape(subject.update, state, batch)
-    except _NOT_PURE as error:
-        raise ArgumentError(
-            "race: step must be a pure function of its arguments that JAX can trace; trying it gave "
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-        ) from error
-    if not (isinstance(found, tuple) and len(found) == 2):
-        raise ArgumentError(f"race: step must return (state, loss), got {type(found).__name__}.")
-    after, loss = found
-    if getattr(loss, "shape", None) != () or not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise ArgumentError(f"race: the loss must be a scalar of floating type, got {_shape(loss)}. Reduce it first, with .mean().")
-    before = jax.eval_shape(lambda: state)
-    structures: list[Any] = [jax.tree.structure(before), jax.tree.structure(after)]
-    if structures[0] != structures[1]:
-        raise ArgumentError("race: step must return a state with the structure of the one that it was given.")
-    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
-        if (old.shape, old.dtype) != (new.shape, new.dtype):
-            where = jax.tree_util.keystr(path)
-            raise ArgumentError(f"race: step must keep shapes and dtypes; state{where} was {_shape(old)} and became {_shape(new)}.")
-
-
-def _shape(leaf: Any) -> str:
-    return f"{leaf.dtype}{list(leaf.shape)}" if hasattr(leaf, "dtype") else type(leaf).__name__
+        jaxpr, result = _purity.require_pure(subject.step, subject.update, (state, batch), what=STEP)
+    except RheostaxError:
+        raise
+    except _NOT_TRACED as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ArgumentError(f"{STEP} must be a function that JAX can trace; trying it gave {type(error).__name__}: {first}") from error
+    require_same_state(state, result[0], STEP)
+    return jaxpr
 
 
 def require_alike(subject: Subject, candidate: LearningRate) -> None:

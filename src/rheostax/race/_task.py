@@ -19,7 +19,7 @@ from rheostax.race._run import race
 from rheostax.training import Task
 from rheostax.training.data import Data
 from rheostax.training.protocol import first_batch
-from rheostax.training.start import load_data, start
+from rheostax.training.start import load_data, require_loss, start
 from rheostax.training.steps import make_evaluate, make_train_step
 from rheostax.units import resolve
 
@@ -91,6 +91,7 @@ def race_task(
         raise ArgumentError("race: candidates must be at least one learning rate, got none.")
     model, optimizer = start(task, next(iter(rates.values())), seed)
     model.eval()
+    require_loss(task, model, data)
     evaluate = make_evaluate(task, nnx.graphdef(model))
     model.train()
     validation, training = list(data.validation()), first_batch(data.train(0, seed), "data.train")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from rheostax._check import did_you_mean
 from rheostax._control_state import monitored
+from rheostax._purity import require_pure
+from rheostax._words import described
 from rheostax.errors import TaskError, UnknownMetricError
 from rheostax.training.plan import Plan
 from rheostax.training.task import Task
 
-__all__ = ["first_batch", "reported_metrics", "require_data", "require_metrics", "require_model"]
+__all__ = ["LOSS", "first_batch", "reported_metrics", "require_data", "require_metrics", "require_model"]
+
+LOSS = "loss(model, batch)"
 
 
 def require_data(data: Any) -> None:
@@ -41,13 +44,13 @@ def first_batch(batches: Iterable[Any], what: str) -> Any:
 
 
 def reported_metrics(task: Task, model: Any, batch: Any) -> list[str]:
-    """Return what a validation will report, without computing it."""
-    found = jax.eval_shape(task.loss, model, batch)
+    """Return what a validation will report, without computing it; refuse a loss that isn't pure."""
+    _, found = require_pure(task.loss, task.loss, (model, batch), what=LOSS, kind=TaskError)
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
-        raise TaskError("loss(model, batch) must return a scalar and a dict of other scalars, which may be empty: (loss, {}).")
+        raise TaskError(f"{LOSS} must return a scalar and a dict of other scalars, which may be empty: (loss, {{}}).")
     loss, metrics = found
     if "loss" in metrics:
-        raise TaskError("loss(model, batch) returns a metric named 'loss', which is the name of the loss itself. Give it another.")
+        raise TaskError(f"{LOSS} returns a metric named 'loss', which is the name of the loss itself. Give it another.")
     _require_scalar("the loss", loss, jnp.floating)
     for name, metric in metrics.items():
         _require_scalar(f"the metric {name!r}", metric, jnp.number)
@@ -58,9 +61,8 @@ def _require_scalar(what: str, value: Any, kind: Any) -> None:
     shape: Any = getattr(value, "shape", None)
     dtype: Any = getattr(value, "dtype", None)
     if shape != () or not jnp.issubdtype(dtype, kind) or jnp.issubdtype(dtype, jnp.complexfloating):
-        got = type(value).__name__ if dtype is None else f"{dtype}{list(shape or ())}"
         rule = "a real scalar" if kind is jnp.number else "a scalar of floating type"
-        raise TaskError(f"loss(model, batch): {what} must be {rule}, got {got}. Reduce it first, for example with .mean().")
+        raise TaskError(f"{LOSS}: {what} must be {rule}, got {described(value)}. Reduce it first, for example with .mean().")
 
 
 def require_metrics(plan: Plan, reported: list[str]) -> None:

@@ -11,7 +11,10 @@ import numpy as np
 from flax import nnx
 
 from rheostax._loop import make_loop
+from rheostax._purity import in_words
+from rheostax.errors import TaskError
 from rheostax.state import controls, opt_state
+from rheostax.training.protocol import LOSS
 from rheostax.training.task import Task
 
 __all__ = ["Trace", "chunks", "make_evaluate", "make_train_step", "make_updates"]
@@ -55,7 +58,13 @@ def make_updates(task: Task, graphdef: Any, shardings: Any = None) -> Callable[[
         new = nnx.state((model, optimizer))
         return new if shardings is None else jax.lax.with_sharding_constraint(new, shardings), trace
 
-    return make_loop(update)
+    loop = make_loop(update)
+
+    def updates(state: Any, batches: Any) -> tuple[Any, Trace]:
+        with in_words(LOSS, TaskError):
+            return loop(state, batches)
+
+    return updates
 
 
 def make_evaluate(
@@ -72,7 +81,8 @@ def make_evaluate(
         sizes, results = [], []
         for batch in batches:
             sizes.append(len(jax.tree.leaves(batch)[0]))
-            results.append(evaluate(state, spread(batch)))
+            with in_words(LOSS, TaskError):
+                results.append(evaluate(state, spread(batch)))
         rows = jax.device_get(results)
         return {f"val_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in rows[0]}
 

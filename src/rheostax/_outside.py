@@ -1,0 +1,123 @@
+"""What a function refers to outside of itself, and whether that changes.
+
+Looked at are the function's own variables and globals, those of the functions that it uses, and what containers and objects among
+them hold. Libraries are left out: what they keep for themselves is no affair of a training step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sysconfig
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Outside"]
+
+LIBRARIES = (sysconfig.get_path("stdlib"), str(Path(__file__).parent))
+MANY = 1_000  # things in a container; what such a large one's own containers hold isn't looked at
+DEEP = 3  # containers within containers
+
+
+class Outside:
+    """What is outside of a function, as it is when this is made."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._before = {place: (value, _contents(value)) for place, value in _outside(function).items()}
+
+    def changed(self) -> dict[str, list[Any]]:
+        """Return what is new in what holds something else than before, by the name of what holds it."""
+        found: dict[str, list[Any]] = {}
+        for place, value in _outside(self._function).items():
+            before, old = self._before.get(place, (None, []))
+            now = _contents(value)
+            if value is not before or len(now) != len(old) or any(a is not b for a, b in zip(now, old, strict=True)):
+                known = set(map(id, old))
+                found.setdefault(place[1], []).extend(part for part in now if id(part) not in known)
+        return found
+
+
+Place = tuple[int, str]  # which namespace, and the name in it
+
+
+def _outside(root: Callable[..., Any]) -> dict[Place, Any]:
+    """Return the data that a function and the functions that it uses refer to."""
+    found: dict[Place, Any] = {}
+    seen: dict[int, Any] = {}  # kept, so that no other takes its place in memory
+    waiting: list[Any] = [root]
+    while waiting:
+        one = inspect.unwrap(waiting.pop())
+        if id(one) in seen or (seen and _is_library(one)):
+            continue
+        seen[id(one)] = one
+        for place, value in _references(one):
+            if isinstance(value, types.ModuleType | type):
+                continue
+            if not callable(value) or hasattr(value, "__dict__"):
+                found[place] = value
+            waiting += [part for part in (value, *_contents(value)) if callable(part) and not isinstance(part, type)]
+    return found
+
+
+def _references(one: Any) -> Iterator[tuple[Place, Any]]:
+    """Yield what a function, a method, a partial call or a callable object refers to."""
+    if isinstance(one, functools.partial):
+        for name, value in (("func", one.func), ("args", one.args), ("keywords", one.keywords)):
+            yield (id(one), name), value
+    elif isinstance(one, types.MethodType):
+        yield (id(one.__self__), "self"), one.__self__
+        yield (id(one.__self__), one.__name__), one.__func__
+    elif not isinstance(one, types.FunctionType):
+        if isinstance(inspect.getattr_static(type(one), "__call__", None), types.FunctionType):
+            yield (id(one), "__call__"), one.__call__
+    else:
+        for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # it is empty until its variable is set
+                yield (id(cell), name), cell.cell_contents
+        yield from _named(_names(one.__code__), one.__globals__)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Return the names in a function's code, and in the functions written inside of it."""
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _named(names: set[str], space: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    for name in sorted(names & space.keys()):
+        value = space[name]
+        if isinstance(value, types.ModuleType) and not _is_library(value):
+            yield from (((id(vars(value)), inner), vars(value)[inner]) for inner in sorted(names & vars(value).keys()))
+        yield (id(space), name), value
+
+
+def _is_library(one: Any) -> bool:
+    """Tell whether code is Python's own, installed, or ours; of a built-in nothing can be seen, so it counts as such."""
+    if isinstance(one, functools.partial):
+        return False  # what it calls is looked at by itself
+    function = one if hasattr(one, "__code__") else inspect.getattr_static(type(one), "__call__", None)
+    is_module = isinstance(one, types.ModuleType)
+    file = getattr(one, "__file__", None) if is_module else getattr(getattr(function, "__code__", None), "co_filename", None)
+    return file is None or file.startswith(LIBRARIES) or "site-packages" in file or "dist-packages" in file
+
+
+def _contents(value: Any, depth: int = DEEP) -> list[Any]:
+    """Return what a container or object holds, itself a container or not, and what containers in it hold."""
+    if isinstance(value, dict):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list | set | tuple | deque):
+        parts = list(value)
+    elif isinstance(value, types.FunctionType) or not hasattr(value, "__dict__"):
+        return [value]
+    else:
+        parts = list(vars(value).values())
+    if depth and len(parts) <= MANY:
+        return parts + [
+            inner for part in parts if isinstance(part, dict | list | set | tuple | deque) for inner in _contents(part, depth - 1)
+        ]
+    return parts
