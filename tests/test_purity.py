@@ -103,7 +103,7 @@ def test_values_kept_outside(start, function, name):
 def test_a_value_of_an_earlier_call(start):
     """It is there already when the step is looked at: a tracer, which can be computed with no more."""
     HELD.clear()
-    jax.eval_shape(kept, jnp.float32(0))
+    jax.eval_shape(lambda loss: kept(2 * loss), jnp.float32(0))  # a function that JAX has not traced before
     refused(
         start,
         lambda state, batch: (state, step(state, batch)[1] + HELD[0]),
