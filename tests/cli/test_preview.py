@@ -117,7 +117,9 @@ def test_a_recipe_goes_before_a_file_of_its_name_and_a_file_before_an_expression
         (["Warmup('2ep') * 0.1", "--dataset-size", "10"], "--dataset-size needs --batch-size"),
         (["0.1", "--dataset-size", "10", "--batch-size", "2", "--steps-per-epoch", "5"], "give one of them"),
         (["size.json"], "dataset_size must be a whole number >= 1, got 'many'."),
-        ([""], "Expected a schedule, a policy or a number, found the end."),
+        ([""], "preview needs a recipe, mypackage.mymodule:name, a file, a run directory or an expression, got ''."),
+        (["lr.yaml"], "lr.yaml must have a learning_rate, or be an expression itself; it has lr. Write learning_rate for lr."),
+        (["rates.json"], "it has epochs, Learning-Rate. Write learning_rate for Learning-Rate."),
         (["Cosine(0.1, '1e6tok')", "--batch-size", "10"], "Cosine: decay_steps is '1e6tok', which needs --tokens-per-sample."),
         (["Cosine(0.1, '1run')"], "needs --total-steps."),
         (["Cosin(0.1, 5)"], "Did you mean 'Cosine'?"),
@@ -126,6 +128,7 @@ def test_a_recipe_goes_before_a_file_of_its_name_and_a_file_before_an_expression
         (["no/such.yaml"], "There is no file or folder 'no/such.yaml'."),
         (["folder"], "folder/config.json can't be read: No such file or directory."),
         (["broken.json"], "broken.json can't be read: Expecting"),
+        (["decay.yaml"], "decay.yaml must have a learning_rate, or be an expression itself; it has init_value, decay_rate."),
         (["keys.yaml"], "keys.yaml must have a learning_rate, or be an expression itself; it has a, b."),
         (["typo.yaml"], "typo.yaml: 'Cosin' is not a schedule or policy. Did you mean 'Cosine'?"),
         (["binary.yaml"], "binary.yaml can't be read:"),
@@ -138,6 +141,9 @@ def test_mistakes(run, tmp_path, arguments, says):
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "size.json").write_text('{"learning_rate": 0.1, "dataset_size": "many", "batch_size": 2}')
+    (tmp_path / "lr.yaml").write_text("lr: 3\n")
+    (tmp_path / "rates.json").write_text('{"epochs": 2, "Learning-Rate": 0.1}')
+    (tmp_path / "decay.yaml").write_text("init_value: 3\ndecay_rate: 0.1\n")
     (tmp_path / "keys.yaml").write_text("a: 1\nb: 2\n")
     (tmp_path / "typo.yaml").write_text("learning_rate: Cosin(1, 2)\n")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
@@ -151,6 +157,27 @@ def test_a_mistake_in_an_expression_is_pointed_at_on_the_terminal():
     done = subprocess.run([sys.executable, "-c", script, "preview", "Cosin(1, 2)"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: 'Cosin' is not a schedule or policy. Did you mean 'Cosine'?\n  Cosin(1, 2)\n  ^\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "bad.yaml",
+            "learning_rate: Cosine(0.1, 5\n  bad: [1, 2\n",
+            "bad.yaml can't be read: This is not YAML: mapping values are not allowed here, in line 2.\n    bad: [1, 2\n       ^",
+        ),
+        ("bad.json", '{"learning_rate": 3,\n "x": }', 'bad.json can\'t be read: Expecting value, in line 2.\n   "x": }\n        ^'),
+        ("long.yaml", "a: [1,\n  2\nb: }", "long.yaml can't be read: This is not YAML: expected"),
+    ],
+)
+def test_a_mistake_in_a_file_is_pointed_at(run, tmp_path, name, text, says):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(rx.ExpressionError) as caught:
+        run(name)
+    assert str(caught.value).startswith(says)
+    *_, arrow = lines = str(caught.value).split("\n")  # as the terminal shows it
+    assert (len(lines), arrow.strip()) == (3, "^")
 
 
 def test_published_schedules_end_where_their_runs_do(found):

@@ -1,6 +1,7 @@
 """What is recorded is what happened, however the loop is written, and nothing is waited for at every update."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -490,6 +491,14 @@ def test_what_is_no_learning_rate_of_this_recorder_is_refused():
         rx.Recorder(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state))
     with pytest.raises(rx.ArgumentError, match="every must be a whole number >= 1, got 0"):
         rx.Recorder(state, every=0)
+    for sinks, got in (("x", "'x'"), (["x"], r"\['x'\]"), (3, "3"), (Kept, "<class")):
+        with pytest.raises(rx.ArgumentError, match=f"Recorder: sinks must be a sink or several of them, such as .*, got {got}"):
+            rx.Recorder(state, sinks)
+    for config in (3, ["x"], "seed=0"):
+        with pytest.raises(
+            rx.ArgumentError, match=f"Recorder: config must be a dict of settings by name, or None, got {re.escape(repr(config))}"
+        ):
+            rx.Recorder(state, config=config)
     recorder = rx.Recorder(state)
     other = rx.control(optax.sgd, 0.1).init(PARAMS)
     with pytest.raises(rx.StateError, match="this is another"):

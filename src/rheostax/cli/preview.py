@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import re
 import shutil
@@ -34,6 +35,7 @@ from rheostax.units import resolve
 __all__ = ["Found", "find", "look", "words"]
 
 SIZES = ("total_steps", "steps_per_epoch", "batch_size", "dataset_size", "tokens_per_sample")
+SHORT = ("lr", "rate", "lrate", "base_lr", "max_lr", "peak_lr")  # for "learning_rate", in other tools' configurations
 LONGEST = 200_000  # characters of a configuration
 
 
@@ -49,6 +51,8 @@ class Found:
 
 def find(what: str, total_steps: int | None = None) -> Found:
     """Return the learning rate that a word of the command line stands for: a recipe, `module:name`, a file, or an expression."""
+    if not what.strip():
+        raise ArgumentError(f"preview needs a recipe, mypackage.mymodule:name, a file, a run directory or an expression, got {what!r}.")
     if what in RECIPES:
         one = RECIPES[what]
         return Found("recipe", one.title, one.function(**arguments_of(one, None, total_steps)), {})
@@ -104,11 +108,7 @@ def _foreign(schedule: Any, where: str) -> LearningRate:
 def _of_file(path: Path) -> Found:
     """Read a configuration: an expression, or a dict with one under "learning_rate" and perhaps the run's size beside it."""
     file = path / CONFIG if path.is_dir() else path
-    try:
-        text = file.read_text("utf-8")
-        data = json.loads(text) if file.suffix == ".json" else load_yaml(text, LONGEST)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    data = _data_of(file)
     size: dict[str, Any] = {}
     if isinstance(data, Mapping) and "learning_rate" in data:
         size = {name: data[name] for name in SIZES if data.get(name) is not None}
@@ -117,13 +117,33 @@ def _of_file(path: Path) -> Found:
             if isinstance(epochs := data.get("epochs"), int):
                 size.setdefault("total_steps", epoch * epochs)
         data = data["learning_rate"]
-    elif isinstance(data, Mapping) and len(data) != 1:
-        keys = ", ".join(map(str, data)) or "none"
-        raise ArgumentError(f"{file} must have a learning_rate, or be an expression itself; it has {keys}.")
+    elif isinstance(data, Mapping):
+        _require_expression(file, list(map(str, data)))
     try:
         return Found("file", str(path), from_json(data), size)
     except ExpressionError as error:
         raise ExpressionError(f"{file}: {error.reason}", error.text, error.at) from None
+
+
+def _data_of(file: Path) -> Any:
+    """Return what a file holds; where it is no JSON or YAML, point at the place."""
+    try:
+        text = file.read_text("utf-8")
+        return json.loads(text) if file.suffix == ".json" else load_yaml(text, LONGEST)
+    except json.JSONDecodeError as error:
+        raise ExpressionError(f"{file} can't be read: {error.msg}, in line {error.lineno}.", error.doc, error.pos) from None
+    except ExpressionError as error:
+        raise ExpressionError(f"{file} can't be read: {error.reason}", error.text, error.at) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def _require_expression(file: Path, keys: list[str]) -> None:
+    """Refuse a dict that can't be an expression, which has its class for its only key."""
+    meant = [key for key in keys if key.lower() in SHORT or difflib.get_close_matches(key.lower(), ["learning_rate"], cutoff=0.75)]
+    if meant or len(keys) != 1:
+        advice = f" Write learning_rate for {meant[0]}." if meant else ""
+        raise ArgumentError(f"{file} must have a learning_rate, or be an expression itself; it has {', '.join(keys) or 'none'}.{advice}")
 
 
 def look(what: str, picture: Path | None = None, **given: Any) -> tuple[dict[str, Any], Preview]:

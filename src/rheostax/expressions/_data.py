@@ -221,8 +221,12 @@ def load_yaml(text: str, length: int = LENGTH) -> Any:
         raise ExpressionError(f"A YAML document must be a text of {length:,} characters at most.")
     try:
         return yaml.load(text, Loader=_loader(yaml))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = "; ".join(part for part in (error.problem, error.context) if part)
+        raise ExpressionError(f"This is not YAML: {problem}, in line {mark.line + 1}.", text, mark.index) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
-        raise ExpressionError(f"This is not YAML: {error}") from None
+        raise ExpressionError(f"This is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _loader(yaml: Any) -> Any:

@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rheostax.errors import RheostaxWarning
+from rheostax._words import shown
+from rheostax.errors import ArgumentError, RheostaxWarning
 from rheostax.record.sinks.sink import Sink
 
-__all__ = ["Outlets"]
+__all__ = ["Outlets", "settings"]
 
 
 class Outlets:
@@ -20,8 +21,12 @@ class Outlets:
     the others have had their turn, so that they lose nothing where warnings are errors.
     """
 
-    def __init__(self, sinks: Iterable[Sink]) -> None:
-        self.sinks = list(sinks)
+    def __init__(self, sinks: Iterable[Sink] | Sink) -> None:
+        self.sinks = [sinks] if isinstance(sinks, Sink) else list(sinks) if isinstance(sinks, Iterable) else [sinks]
+        for sink in self.sinks:
+            if not isinstance(sink, Sink):
+                rule = "a sink or several of them, such as rheostax.record.Csv('run.csv')"
+                raise ArgumentError(f"Recorder: sinks must be {rule}, got {shown(sinks)}.")
         self.failed: dict[str, str] = {}
 
     def open(self, config: Mapping[str, Any]) -> None:
@@ -62,6 +67,13 @@ class Outlets:
             if found is not None:
                 left.remove(found)
                 sink.rewind(found[1])
+
+
+def settings(config: Any) -> dict[str, Any]:
+    """Return the settings of a run that a recorder was given, by name."""
+    if config is not None and not isinstance(config, Mapping):
+        raise ArgumentError(f"Recorder: config must be a dict of settings by name, or None, got {shown(config)}.")
+    return dict(config or {})
 
 
 def _drop(sink: Sink) -> None:

@@ -15,7 +15,7 @@ from rheostax.errors import ArgumentError, StateError
 from rheostax.record._chunk import Chunk, Column, Entry, history
 from rheostax.record._intake import Intake, require_once, scanned_metric, told_in
 from rheostax.record._moments import decisions_in, rates_by_group
-from rheostax.record._outlets import Outlets
+from rheostax.record._outlets import Outlets, settings
 from rheostax.record._saved import arrays_of, chunk_of, decisions_from
 from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
@@ -90,8 +90,8 @@ class Recorder:
         self._closed = False
         self.decisions: list[Decision] = []
         self.nonfinite: dict[str, int] = {}
-        self._outlets = Outlets([sinks] if isinstance(sinks, Sink) else sinks)
-        self._outlets.open(self._expressions() | environment() | dict(config or {}))
+        self._outlets = Outlets(sinks)
+        self._outlets.open(self._expressions() | environment() | settings(config))
         self._started = time.perf_counter()
 
     @property
