@@ -2,6 +2,8 @@
 
 import functools
 import random
+import sys
+import time
 import types
 
 import jax
@@ -12,6 +14,7 @@ import pytest
 from flax import nnx
 
 import rheostax as rx
+from rheostax._outside import Outside
 from rheostax.errors import ArgumentError, RheostaxWarning
 
 BATCHES = np.random.default_rng(0).normal(size=(20, 4, 3)).astype(np.float32)
@@ -100,6 +103,32 @@ def test_values_kept_outside(start, function, name):
 
 
 @both
+def test_values_kept_in_another_module(start, tmp_path, monkeypatch):
+    (tmp_path / "a_helper.py").write_text("seen = {}\ndef note(loss):\n    seen['loss'] = loss\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "a_helper", raising=False)
+    import a_helper
+
+    def noting(state, batch):
+        state, loss = step(state, batch)
+        a_helper.note(loss)
+        return state, loss
+
+    refused(start, noting, "step must be pure, but it keeps values of its own in seen, outside of it")
+
+
+def test_looking_at_large_data_takes_no_time():
+    """A data set that a step refers to isn't gone through, however it is nested."""
+    rows = [[[0.0] * 3 for _ in range(300)] for _ in range(300)]
+    before = time.process_time()
+    outside = Outside(lambda state, batch: rows[0])
+    assert not outside.changed()
+    assert time.process_time() - before < 1.0
+    rows.append([])
+    assert list(outside.changed()) == ["rows"]
+
+
+@both
 def test_a_value_of_an_earlier_call(start):
     """It is there already when the step is looked at: a tracer, which can be computed with no more."""
     HELD.clear()
@@ -170,6 +199,23 @@ def test_what_a_step_only_reads_is_no_matter(start):
 
     weights = jnp.zeros(3)
     start(reading, (weights, TX.init(weights)))
+
+
+class Plain:
+    scale = 2.0
+
+    def __call__(self, state, batch):
+        return step(state, self.scale * batch)
+
+    def method(self, state, batch):
+        return self(state, batch)
+
+
+@both
+@pytest.mark.parametrize("function", [Plain(), Plain().method, functools.partial(Plain().method)], ids=["object", "method", "partial"])
+def test_a_step_that_is_no_function(start, function):
+    weights = jnp.zeros(3)
+    start(function, (weights, TX.init(weights)))
 
 
 @pytest.mark.parametrize("mistake", ["keeps", "asks", "changes"])

@@ -19,7 +19,7 @@ from typing import Any
 __all__ = ["Outside"]
 
 LIBRARIES = (sysconfig.get_path("stdlib"), str(Path(__file__).parent))
-MANY = 1_000  # things in a container; what such a large one's own containers hold isn't looked at
+MANY = 100  # things in a container; what the containers in a larger one hold isn't looked at, or a data set would be
 DEEP = 3  # containers within containers
 
 
@@ -58,7 +58,7 @@ def _outside(root: Callable[..., Any]) -> dict[Place, Any]:
         for place, value in _references(one):
             if isinstance(value, types.ModuleType | type):
                 continue
-            if not callable(value) or hasattr(value, "__dict__"):
+            if not isinstance(value, types.FunctionType | types.MethodType):
                 found[place] = value
             waiting += [part for part in (value, *_contents(value)) if callable(part) and not isinstance(part, type)]
     return found
@@ -76,10 +76,12 @@ def _references(one: Any) -> Iterator[tuple[Place, Any]]:
         if isinstance(inspect.getattr_static(type(one), "__call__", None), types.FunctionType):
             yield (id(one), "__call__"), one.__call__
     else:
+        names = _names(one.__code__)
         for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=True):
             with contextlib.suppress(ValueError):  # it is empty until its variable is set
-                yield (id(cell), name), cell.cell_contents
-        yield from _named(_names(one.__code__), one.__globals__)
+                yield from _with_module((id(cell), name), cell.cell_contents, names)
+        for name in sorted(names & one.__globals__.keys()):
+            yield from _with_module((id(one.__globals__), name), one.__globals__[name], names)
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -88,12 +90,11 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _named(names: set[str], space: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
-    for name in sorted(names & space.keys()):
-        value = space[name]
-        if isinstance(value, types.ModuleType) and not _is_library(value):
-            yield from (((id(vars(value)), inner), vars(value)[inner]) for inner in sorted(names & vars(value).keys()))
-        yield (id(space), name), value
+def _with_module(place: Place, value: Any, names: set[str]) -> Iterator[tuple[Place, Any]]:
+    """Yield a value; of a module that is no library, what of it is named as well."""
+    yield place, value
+    if isinstance(value, types.ModuleType) and not _is_library(value):
+        yield from (((id(vars(value)), name), vars(value)[name]) for name in sorted(names & vars(value).keys()))
 
 
 def _is_library(one: Any) -> bool:
