@@ -36,6 +36,10 @@ def test_texts_are_durations(text, value, unit):
 @pytest.mark.parametrize("text", ["", "ep", "10", "10 epochs", "-1ep", "1eep", "nanep", "infst", "1.2.3ep", "10ep5", "__import__('os')"])
 def test_other_texts_are_none(text):
     assert parse(text) is None
+    with pytest.raises(
+        rx.ArgumentError, match=r"whole number >= 1, got .*\. In other units than updates a length is a text such as '10ep'"
+    ):
+        rx.Cosine(0.1, text)
 
 
 @given(st.floats(0, 1e15), st.sampled_from(["st", "ep", "sa", "tok", "run"]))

@@ -51,6 +51,8 @@ REFUSED = [
     (lambda: ours.LearningRateScheduler(0.1, abs, 1, epochs=3), r"LearningRateScheduler: verbose must be 0, got 1"),
     (lambda: ours.LearningRateScheduler(0.1, lambda epoch: None, epochs=3), r"LearningRateScheduler: schedule must be a finite number"),
     (lambda: ours.LearningRateScheduler(0.1, abs, epochs=0), r"LearningRateScheduler: epochs must be a whole number >= 1, got 0"),
+    (lambda: ours.PiecewiseConstantDecay(3, [0.1, 0.2]), r"PiecewiseConstantDecay: boundaries must be a list of counts, got 3"),
+    (lambda: ours.PiecewiseConstantDecay([3], 0.1), r"PiecewiseConstantDecay: values must be a list of rates, got 0.1"),
 ]
 
 

@@ -21,6 +21,10 @@ ox = rx.compat.optax
     (lambda: ox.linear_onecycle_schedule("1run", 1.0), "transition_steps must be a whole number of updates, got '1run'"),
     (lambda: ox.warmup_cosine_decay_schedule(0.0, 1.0, 10, 10), "decay_steps must be above warmup_steps, 10, which it includes; got 10"),
     (lambda: ox.sgdr_schedule([]), "cosine_kwargs must hold the arguments of at least one cycle, got none"),
+    (lambda: ox.sgdr_schedule(3), "sgdr_schedule: cosine_kwargs must be a list of dicts of arguments, got 3"),
+    (lambda: ox.sgdr_schedule([{"foo": 1}]), "cosine_kwargs[0] must hold the arguments of a warmup_cosine_decay_schedule, got {'foo': 1}"),
+    (lambda: ox.piecewise_constant_schedule(1.0, [3]), "boundaries_and_scales must be a dict from count to scale, got [3]"),
+    (lambda: ox.reduce_on_plateau(patience=0), "patience must be a whole number >= 1, got 0"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(make, says):
     with pytest.raises(rx.ArgumentError, match=re.escape(says)):

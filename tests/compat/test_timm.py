@@ -81,6 +81,7 @@ REFUSED = [
     (lambda: ours.PlateauLRScheduler(0.1, threshold=2.0), r"PlateauLRScheduler: threshold must be a finite number in \[0, 1\], got 2.0"),
     (lambda: ours.PlateauLRScheduler(0.1, mode="up"), r"PlateauLRScheduler: mode must be one of 'min', 'max', got 'up'"),
     (lambda: ours.PlateauLRScheduler(0.1, warmup_t="1ep"), r"PlateauLRScheduler: warmup_t must be a whole number >= 0, got '1ep'"),
+    (lambda: ours.MultiStepLRScheduler(0.1, 5), r"MultiStepLRScheduler: decay_t must be a list of epochs, got 5"),
 ]
 
 

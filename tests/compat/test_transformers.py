@@ -31,6 +31,7 @@ hf = rx.compat.transformers
     (lambda: hf.GreedyLR(0.1, smooth=True), "smooth must be False, got True. Average the metric before observing it."),
     (lambda: hf.GreedyLR(0.1, verbose=True), "verbose must be False, got True"),
     (lambda: hf.GreedyLR(0.1, min_lr=[0.01, 0.02]), "min_lr must have one value for each of 1 group, got 2"),
+    (lambda: hf.get_scheduler("cosine", 0.1, 1, 10, "foo"), "scheduler_specific_kwargs must be a dict of arguments for 'cosine', got"),
     (lambda: hf.convert({"last_epoch": 3}), "From a state_dict go on with get_scheduler(name, ..., count=state['last_epoch'])"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(make, says):

@@ -15,6 +15,10 @@ usual float32 has larger errors, by `keras.config.set_floatx("float64")` (but fo
 float32 rate from the peer's rounded to float32, in units of the last place. What a peer's own rounding errors in
 float64 leave over where its rate should be 0 isn't counted.
 
+`rx.compat.torch.convert` is compared for every class of PyTorch's in the middle of a run, from the scheduler and from its `state_dict`,
+and for pairs of classes in a `SequentialLR` before and after its milestone; every pair made by `rx.compat.torch.SequentialLR` is either
+as in PyTorch or refused. What Transformers has is compared through `rx.compat.transformers.convert`.
+
 This page is written by `make parity ARGS=--write-table`.
 """
 
@@ -53,9 +57,9 @@ PEERS = ("keras", "optax", "timm", "torch", "transformers")
 ABSENT: dict[str, dict[str, str]] = {
     "keras": {
         "LearningRateSchedule": "the abstract base of the others",
-        "TerminateOnNaN": "it ends a training at a NaN loss; `rx.StopOnPlateau` leaves NaN out, `rx.training.fit` reports it",
-        "deserialize": "makes a schedule of its configuration; ours is `rx.parse`",
-        "serialize": "the configuration of a schedule; ours is its `repr`, `rx.to_dict`",
+        "TerminateOnNaN": "it ends a training at a NaN loss; `on_nonfinite='skip'` of `rx.control` skips such an update",
+        "deserialize": "makes a schedule of its configuration; ours is `rx.parse`, `rheostax.expressions.from_json`",
+        "serialize": "the configuration of a schedule; ours is its `repr`, `rheostax.expressions.to_json`",
     },
     "optax": {
         "inject_hyperparams": "it makes an optimizer, not a schedule: `rx.control` is in its place",

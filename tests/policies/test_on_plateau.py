@@ -248,6 +248,8 @@ def test_numbers_that_are_not_finite_move_none_of_them():
 
 @pytest.mark.parametrize(("make", "says"), [
     (lambda: rx.AdvanceOnPlateau([1.0]), "rates must be two or more, got 1"),
+    (lambda: rx.AdvanceOnPlateau(0.1), "rates must be a sequence of learning rates, two or more, got 0.1"),
+    (lambda: rx.ReduceOnPlateau(patience="5ep"), "got '5ep'. It counts observations; with accumulation_size='1ep'"),
     (lambda: rx.AdvanceOnPlateau([1.0, 0.5], latest=[3, 4]), "latest must be one fewer than the rates, got 2 for 2 rates"),
     (lambda: rx.AdvanceOnPlateau([1.0, 0.5], latest=[0]), "latest must be whole numbers >= 1"),
     (lambda: rx.AdvanceOnPlateau([1.0, 0.5], patience=0), "patience must be a whole number >= 1, got 0"),
