@@ -220,7 +220,6 @@ def test_the_page_lists_every_schedule(request):
         if re.fullmatch(r"get_\w*schedule\w*", name) or (inspect.isclass(value) and re.search("LR$|Schedule$|Scheduler$", name))
     ]
     public.remove("LambdaLR")  # PyTorch's
-    public.remove("ReduceLROnPlateau")
     public += [name for name in vars(trainer_callback) if "Stopping" in name]
     page = table.known("transformers")
     missing = [name for name in public if f"`{name}`" not in page]
