@@ -1,10 +1,12 @@
 """Steps that aren't pure are refused in the same words by whoever repeats them: the range test and the race."""
 
 import functools
+import logging
 import random
 import sys
 import time
 import types
+import unittest.mock
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +82,10 @@ class Trainer:
         state, self.last = step(state, batch)
         return state, self.last
 
+    @functools.partial(jax.jit, static_argnums=0)
+    def jitted(self, state, batch):
+        return self(state, batch)
+
 
 def used_later(state, batch):
     state, loss = step(state, batch)
@@ -93,9 +99,9 @@ def used_later(state, batch):
     ("function", "name"),
     [
         (by_helper, "HELD"), (jax.jit(by_helper), "HELD"), (functools.partial(by_helper), "HELD"), (by_inner_function, "HELD"),
-        (in_an_object, "TALLY"), (Trainer(), "self"), (used_later, "HELD"),
+        (in_an_object, "TALLY"), (Trainer(), "self"), (Trainer().jitted, "self"), (used_later, "HELD"),
     ],
-    ids=["helper", "jit", "partial", "inner function", "object", "callable", "used later"],
+    ids=["helper", "jit", "partial", "inner function", "object", "callable", "jitted method", "used later"],
 )  # fmt: skip
 def test_values_kept_outside(start, function, name):
     HELD.clear()
@@ -185,8 +191,27 @@ def test_a_counter_outside_is_warned_of(start):
         return step(state, batch)
 
     weights = jnp.zeros(3)
-    with pytest.warns(RheostaxWarning, match="step changes TALLY, outside of it: that happens when it is compiled, not at each update"):
+    with pytest.warns(
+        RheostaxWarning, match="step changes TALLY, outside of it: that happens when it is compiled, not at each update"
+    ) as caught:
         start(counting, (weights, TX.init(weights)))
+    assert caught[0].filename == __file__
+
+
+@both
+def test_what_remembers_for_itself_is_no_matter(start):
+    """A logger, a memo, a proxy with any attribute: a warning would be an error here."""
+    logger, memo, proxy = logging.getLogger("a step"), {}, unittest.mock.Mock()
+
+    def remembering(state, batch):
+        logger.info("traced")
+        proxy.told(len(batch))
+        scale = memo.setdefault(len(batch), np.float32(2.0))
+        state, loss = step(state, batch)
+        return state, loss * scale
+
+    weights = jnp.zeros(3)
+    start(remembering, (weights, TX.init(weights)))
 
 
 @both

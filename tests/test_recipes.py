@@ -150,7 +150,8 @@ def test_it_says_where_it_comes_from(name):
 @pytest.mark.parametrize(("make", "says"), [
     (lambda: rx.recipes.llama("70B"), "llama: it is published for '7B', '13B', '33B', '65B', got '70B'"),
     (lambda: rx.recipes.ernie_4_5_300b(1_000), "total_steps must be above 231,084, where the decay begins; got 1000"),
-    (lambda: rx.recipes.vit(10_000), "vit: total_steps must be above 10,000, the updates of warm-up; got 10000"),
+    (lambda: rx.recipes.vit(10_000), "vit: total_steps must be a whole number above 10,000, the updates of warm-up; got 10000"),
+    (lambda: rx.recipes.vit("jft"), "vit: total_steps must be a whole number above 10,000, the updates of warm-up; got 'jft'"),
     (lambda: rx.resolve(rx.recipes.gpt3_175b()), "Warmup: steps is '3.75e8tok', which needs the run's batch_size"),
 ])  # fmt: skip
 def test_what_is_missing_is_said(make, says):

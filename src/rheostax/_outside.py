@@ -30,14 +30,19 @@ class Outside:
         self._function = function
         self._before = {place: (value, _contents(value)) for place, value in _outside(function).items()}
 
-    def changed(self) -> dict[str, list[Any]]:
-        """Return what is new in what holds something else than before, by the name of what holds it."""
+    def changed(self, *, memos: bool = True) -> dict[str, list[Any]]:
+        """Return what is new in what holds something else than before, by the name of what holds it.
+
+        Without `memos`, what has lost nothing is left out: a dict or an object that remembers what was asked for.
+        """
         found: dict[str, list[Any]] = {}
         for place, value in _outside(self._function).items():
             before, old = self._before.get(place, (None, []))
             now = _contents(value)
             if value is not before or len(now) != len(old) or any(a is not b for a, b in zip(now, old, strict=True)):
-                known = set(map(id, old))
+                known, kept = set(map(id, old)), set(map(id, now))
+                if not memos and value is before and not isinstance(value, list | deque) and known <= kept:
+                    continue
                 found.setdefault(place[1], []).extend(part for part in now if id(part) not in known)
         return found
 
@@ -51,17 +56,31 @@ def _outside(root: Callable[..., Any]) -> dict[Place, Any]:
     seen: dict[int, Any] = {}  # kept, so that no other takes its place in memory
     waiting: list[Any] = [root]
     while waiting:
-        one = inspect.unwrap(waiting.pop())
+        one = _unwrapped(waiting.pop())
         if id(one) in seen or (seen and _is_library(one)):
             continue
         seen[id(one)] = one
         for place, value in _references(one):
             if isinstance(value, types.ModuleType | type):
                 continue
-            if not isinstance(value, types.FunctionType | types.MethodType):
+            if not isinstance(value, types.FunctionType | types.MethodType) and not _keeps_for_itself(value):
                 found[place] = value
             waiting += [part for part in (value, *_contents(value)) if callable(part) and not isinstance(part, type)]
     return found
+
+
+def _unwrapped(one: Any) -> Any:
+    """Return the function that a decorated one was; of a method not, whose object would be lost."""
+    if isinstance(one, types.MethodType):
+        return one
+    with contextlib.suppress(ValueError):  # an object that has an attribute of any name
+        return inspect.unwrap(one)
+    return one
+
+
+def _keeps_for_itself(value: Any) -> bool:
+    """Tell whether what an object keeps is its own affair: a logger's cache, what a mock was asked for."""
+    return type(value).__module__.partition(".")[0] in ("logging", "threading", "unittest")
 
 
 def _references(one: Any) -> Iterator[tuple[Place, Any]]:
@@ -71,7 +90,7 @@ def _references(one: Any) -> Iterator[tuple[Place, Any]]:
             yield (id(one), name), value
     elif isinstance(one, types.MethodType):
         yield (id(one.__self__), "self"), one.__self__
-        yield (id(one.__self__), one.__name__), one.__func__
+        yield (id(one.__self__), getattr(one, "__name__", "")), one.__func__
     elif not isinstance(one, types.FunctionType):
         if isinstance(inspect.getattr_static(type(one), "__call__", None), types.FunctionType):
             yield (id(one), "__call__"), one.__call__

@@ -32,8 +32,11 @@ def require_pure(
     *,
     what: str = "step",
     kind: Kind = ArgumentError,
+    depth: int = 5,
 ) -> tuple[Any, Any]:
     """Trace a function twice and refuse it where that shows a side effect; nothing is computed.
+
+    What a function jitted by the user does in Python isn't seen a second time, since JAX remembers its trace.
 
     Args:
         function: As it was given; what it refers to outside of itself is looked at.
@@ -41,6 +44,7 @@ def require_pure(
         arguments: What `traced` takes.
         what: How messages call it.
         kind: What is raised.
+        depth: How many calls above this one the user's is, for warnings.
 
     Returns:
         The computation as a jaxpr, and the shapes and dtypes of its result.
@@ -51,9 +55,9 @@ def require_pure(
     outside = Outside(function)
     first, result = _trace(traced, arguments, what, kind)
     _refuse_kept(outside, what, kind)
-    if changed := outside.changed():
+    if changed := outside.changed(memos=False):
         told = f"{what} changes {', '.join(changed)}, outside of it: that happens when it is compiled, not at each update."
-        warnings.warn(told, RheostaxWarning, stacklevel=5)
+        warnings.warn(told, RheostaxWarning, stacklevel=depth)
     second, _ = _trace(traced, arguments, what, kind)
     if not _equal(first, second):
         raise kind(

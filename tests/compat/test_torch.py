@@ -33,6 +33,15 @@ def test_compat_is_imported_when_it_is_used():
     assert done.returncode == 0, done.stderr
 
 
+GROUPS = rx.Groups({"a": 0.1, "b": 0.4})
+ONE_CYCLE = ours.OneCycleLR(0.1, 0.2, 9, cycle_momentum=False)
+CYCLIC = ours.CyclicLR(0.1, 0.1, 0.2, cycle_momentum=False)
+
+
+def joined(first, second):
+    return ours.SequentialLR(0.1, [first, second], [5])
+
+
 REFUSED = [
     (lambda: ours.StepLR(0.1, 30, last_epoch=5), r"StepLR: last_epoch must be -1, got 5\. To begin at count n write rx\.Shift"),
     (lambda: ours.StepLR(0.1, 0), r"StepLR: step_size must be a whole number >= 1, got 0"),
@@ -50,7 +59,7 @@ REFUSED = [
     (lambda: ours.CyclicLR(0.1, 0.1, 0.2, scale_fn=abs), r"CyclicLR: scale_fn must be None, got <built-in function abs>"),
     (lambda: ours.CyclicLR(0.1, 0.1, 0.2, max_momentum=0.9), r"CyclicLR: max_momentum must be None, got 0.9\. Only the learning rate"),
     (lambda: ours.CyclicLR(0.1, 0.1, 0.2, mode="triangle"), r"mode must be one of 'triangular', .* Did you mean 'triangular'\?"),
-    (lambda: ours.OneCycleLR(0.1, 0.1, 100, cycle_momentum=True), r"OneCycleLR: cycle_momentum must be None, got True"),
+    (lambda: ours.OneCycleLR(0.1, 0.1, 100, cycle_momentum=True), r"OneCycleLR: cycle_momentum must be False, got True"),
     (lambda: ours.OneCycleLR(0.1, 0.1), r"OneCycleLR: total_steps must be given, or both epochs and steps_per_epoch"),
     (lambda: ours.OneCycleLR(0.1, 0.1, 1), r"OneCycleLR: total_steps must be a whole number >= 2, got 1"),
     (lambda: ours.OneCycleLR(0.1, 0.1, 10, pct_start=0.6, three_phase=True), r"pct_start must be a finite number in \[0, 0.5\], got 0.6"),
@@ -70,19 +79,32 @@ REFUSED = [
     (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)], 5), r"SequentialLR: milestones must be a list of counts, got 5"),
     (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)], [5]), r"milestones must be one fewer than schedulers, got 1 for 1 schedulers"),
     (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3)] * 2, [0]), r"SequentialLR: milestones\[0\] must be a whole number >= 1, got 0"),
-    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), rx.OneCycle(0.1, 0.2, 0.0, 9)], [5]), r"schedulers\[1\] must not be a CyclicLR"),
-    (lambda: ours.SequentialLR(0.1, [rx.Cyclic(0.1, 0.2, 9), ours.StepLR(0.1, 3)], [5]), r"schedulers\[0\] must not be a CyclicLR"),
+    (lambda: joined(ours.StepLR(0.1, 3), ONE_CYCLE), r"schedulers\[1\] must not be a OneCycleLR, got OneCycle\("),
+    (lambda: joined(CYCLIC, ours.StepLR(0.1, 3)), r"schedulers\[0\] must not be a CyclicLR, got Cyclic\("),
+    (lambda: joined(ours.SequentialLR(0.1, [ONE_CYCLE], []), ours.StepLR(0.1, 3)), r"schedulers\[0\] must not be a OneCycleLR, got Join\("),
     (
-        lambda: ours.SequentialLR(0.1, [ours.ChainedScheduler([ours.StepLR(0.1, 3)] * 2), ours.StepLR(0.1, 3)], [5]),
-        r"schedulers\[0\] must not be a CyclicLR, OneCycleLR or ChainedScheduler",
+        lambda: joined(ours.ChainedScheduler([ours.StepLR(0.1, 3)] * 2), ours.StepLR(0.1, 3)),
+        r"schedulers\[0\] must not be a ChainedScheduler",
     ),
-    (lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), ours.SWALR(0.1, 0.01, 4)], [5]), r"goes on from the rate that it finds, 0\.01:"),
+    (lambda: joined(ours.StepLR(0.1, 3), ours.SWALR(0.1, 0.01, 4)), r"begins at 0\.1, but .* goes on from the rate that it finds, 0\.01:"),
+    (
+        lambda: ours.SequentialLR(GROUPS, [ours.StepLR(GROUPS, 3), ours.SWALR(GROUPS, 0.01, 4)], [5]),
+        r"begins at 0\.1, 0\.4, but PyTorch's SWALR goes on from the rate that it finds, 0\.01, 0\.04:",
+    ),
+    (
+        lambda: ours.SequentialLR(0.1, [ours.StepLR(0.1, 3), ours.SWALR(0.1, 0.01, 4)], ["5ep"]),
+        r"schedulers\[1\] is a SWALR, which goes on .* the milestones and the lengths of the part before it must be in updates",
+    ),
+    (lambda: joined(ours.LinearLR(0.1, total_iters="5ep"), ours.SWALR(0.1, 0.01, 4)), r"schedulers\[1\] is a SWALR.* must be in updates"),
     (lambda: ours.MultiStepLR(0.1, 30), r"MultiStepLR: milestones must be a list of counts, got 30"),
     (
         lambda: ours.LambdaLR(0.1, lambda epoch: 0.5 if epoch < 3 else 1.0),
-        r"LambdaLR: lr_lambda must be a function that JAX can .*jnp\.where",
+        r"LambdaLR: lr_lambda must be a function of the count that JAX can .*jnp\.where",
     ),
-    (lambda: ours.LambdaLR(0.1, lambda epoch: math.exp(-epoch)), r"lr_lambda must be a function that JAX can trace.*jax\.numpy"),
+    (
+        lambda: ours.LambdaLR(0.1, lambda epoch: math.exp(-epoch)),
+        r"a function of the count that JAX can trace.*jax\.numpy",
+    ),
     (lambda: ours.SequentialLR(0.1, [ours.ReduceLROnPlateau(0.1)], []), r"schedulers\[0\] must not react to a metric"),
     (lambda: ours.ChainedScheduler([ours.StepLR(0.1, 3), ours.LambdaLR(0.1, abs)]), r"schedulers\[1\] must multiply the rate"),
     (
@@ -99,12 +121,17 @@ def test_wrong_and_unsupported_arguments_are_refused_by_name(make, says):
         make()
 
 
+def test_a_sequence_takes_expressions_that_no_peer_made():
+    warm, cosine = ours.LinearLR(0.1, 0.1, total_iters=5), rx.Cosine(0.1, 100)
+    for parts in ([warm, cosine], [0.1 * rx.Warmup(3) * rx.Cosine(1.0, 100), ours.StepLR(0.1, 3)], [warm, rx.Cyclic(0.1, 0.2, 9)]):
+        assert joined(*parts) == rx.Join(parts, [5])
+    found = ours.SWALR(0.1, 0.01, anneal_epochs=0)  # which asks for no rate that it finds
+    assert joined(ours.StepLR(0.1, 3), found) == rx.Join([ours.StepLR(0.1, 3), found], [5])
+
+
 def test_strict_chain_is_what_erases_the_others():
     last = ours.CosineAnnealingWarmRestarts(0.1, 7)
-    assert ours.ChainedScheduler([ours.StepLR(0.1, 3), last], strict=True) is last
-
-
-GROUPS = rx.Groups({"a": 0.1, "b": 0.4})
+    assert ours.ChainedScheduler([ours.StepLR(0.1, 3), last], strict=True) == last
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rheostax import _check
-from rheostax._rate import Constant, LearningRate, is_reactive
+from rheostax._rate import Constant, LearningRate, is_reactive, walk
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
 
-__all__ = ["by_group", "choice", "each", "number", "pick", "refuse", "updates", "whole"]
+__all__ = ["by_group", "choice", "each", "made_as", "marked", "number", "pick", "refuse", "updates", "whole"]
+
+
+MARK = "_stands_for"
 
 
 def refuse(where: str, argument: str, value: Any, *, unless: Any, why: str) -> None:
@@ -38,6 +42,18 @@ def by_group(where: str, learning_rate: Any, make: Callable[[Any, int, int], Lea
         return make(rate.value, i, len(learning_rate.rates))
 
     return learning_rate.rebuild(lambda _, value: value, one)
+
+
+def marked(name: str, rate: LearningRate) -> LearningRate:
+    """Return an expression that remembers which of a peer's classes it stands for, as long as it is the very same object."""
+    own = copy.copy(rate)
+    object.__setattr__(own, MARK, name)
+    return own
+
+
+def made_as(rate: LearningRate) -> set[str]:
+    """Return the peer's classes that an expression and what is in it were marked as."""
+    return {getattr(node, MARK) for node, _ in walk(rate) if hasattr(node, MARK)}
 
 
 def pick(where: str, argument: str, value: Any, i: int, groups: int) -> Any:

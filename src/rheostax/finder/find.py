@@ -167,7 +167,7 @@ class _Test:
 
     def _looped(self, update: Any, batch: Any) -> Any:
         """Refuse a step that can't be repeated, and return the loop of it."""
-        jaxpr, result = require_pure(self.step, self.pure.update, (self.pure.state, batch, np.float32(1e-3)))
+        jaxpr, result = require_pure(self.step, self.pure.update, (self.pure.state, batch, np.float32(1e-3)), depth=7)
         require_same_state(self.pure.state, result[0])
         return make_loop(lambda state, given: update(state, *given), convolves=has_convolution(jaxpr))
 

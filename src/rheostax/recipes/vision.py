@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rheostax._check import is_whole
 from rheostax._rate import Constant, LearningRate
 from rheostax.errors import ArgumentError
 from rheostax.policies import ReduceOnPlateau
@@ -39,8 +40,8 @@ def resnet50(batch_size: int = 8_192) -> LearningRate:
 @recipe("ViT", source="arXiv 2010.11929, table 3, and the official code", optimizer="Adam")
 def vit(total_steps: int, data: str = "imagenet") -> LearningRate:
     """Warm up for 10,000 updates, then decay over the rest. `data`: "imagenet" (cosine to 0), "imagenet21k", "jft" (linear to 1e-5)."""
-    if total_steps <= 10_000:
-        raise ArgumentError(f"vit: total_steps must be above 10,000, the updates of warm-up; got {total_steps!r}.")
+    if not is_whole(total_steps, 10_001):
+        raise ArgumentError(f"vit: total_steps must be a whole number above 10,000, the updates of warm-up; got {total_steps!r}.")
     peak = size_of("vit", data, {"imagenet": 3e-3, "imagenet21k": 1e-3, "jft": 3e-4})
     decay, end_value = ("cosine", 0.0) if data == "imagenet" else ("linear", 1e-5)
     return WarmupStableDecay(peak, 10_000, total_steps - 10_000, total_steps, end_value=end_value, decay=decay)

@@ -27,7 +27,7 @@ class Outlets:
     def __init__(self, sinks: Iterable[Sink] | Sink) -> None:
         self.sinks = [sinks] if isinstance(sinks, Sink) else list(sinks) if isinstance(sinks, Iterable) else [sinks]
         for sink in self.sinks:
-            if not isinstance(sink, Sink) and not all(callable(getattr(sink, name, None)) for name in METHODS):
+            if isinstance(sink, type) or not all(callable(getattr(sink, name, None)) for name in METHODS):
                 rule = "a sink or several of them, such as rheostax.record.Csv('run.csv')"
                 raise ArgumentError(f"Recorder: sinks must be {rule}, got {shown(sinks)}.")
         self.failed: dict[str, str] = {}

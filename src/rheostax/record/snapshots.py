@@ -73,9 +73,10 @@ class Snapshots(NamedTuple):
         Raises:
             ArgumentError: If it isn't like those before.
         """
-        if snapshot.shape != self.rows.shape[1:] or snapshot.dtype != jnp.int32:
+        shape, dtype = np.shape(snapshot), getattr(snapshot, "dtype", type(snapshot).__name__)
+        if shape != self.rows.shape[1:] or dtype != jnp.int32:
             rule = f"like the one that the collection was made for, int32 {list(self.rows.shape[1:])}"
-            raise ArgumentError(f"Snapshots.add: snapshot must be {rule}; got {snapshot.dtype} {list(snapshot.shape)}.")
+            raise ArgumentError(f"Snapshots.add: snapshot must be {rule}; got {dtype} {list(shape)}.")
         rows = jax.lax.dynamic_update_index_in_dim(self.rows, snapshot, self.added % len(self.rows), 0)
         return self._replace(rows=rows, added=increment(self.added))
 

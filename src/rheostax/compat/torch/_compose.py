@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
+from rheostax._duration import Duration
+from rheostax._node import durations
 from rheostax._rate import Constant, Foreign, LearningRate, Product, as_learning_rate, is_reactive, walk
-from rheostax.compat._arguments import each, whole
+from rheostax.compat._arguments import each, made_as, marked, whole
 from rheostax.compat.torch._factors import Cumulative, from_the_start
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
-from rheostax.schedules.cosine import Cosine
-from rheostax.schedules.cyclic import Cyclic
 from rheostax.schedules.join import Join
-from rheostax.schedules.linear import Linear
-from rheostax.schedules.one_cycle import OneCycle
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
@@ -57,39 +56,40 @@ def SequentialLR(learning_rate: Any, schedulers: Sequence[Any], milestones: Iter
                 f"SequentialLR: schedulers[{i}] must not be a MultiplicativeLR: it would go on from wherever the rate is, which isn't "
                 "supported. Put it first, or use a LambdaLR."
             )
-        if len(parts) > 1 and _changes_others(part):
+        changes = made_as(part) & {"ChainedScheduler", "CyclicLR", "OneCycleLR"}
+        if len(parts) > 1 and changes:
             raise ArgumentError(
-                f"SequentialLR: schedulers[{i}] must not be a CyclicLR, OneCycleLR or ChainedScheduler, got {part!r}: in PyTorch they "
-                "change where the other parts begin, which isn't supported. To join what is independent use rx.Join."
+                f"SequentialLR: schedulers[{i}] must not be a {changes.pop()}, got {part!r}: in PyTorch it changes where the other parts "
+                "begin, which isn't supported. To join what is independent use rx.Join."
             )
-    ends = [
-        whole("SequentialLR", f"milestones[{i}]", end) for i, end in enumerate(each("SequentialLR", "milestones", milestones, "counts"))
-    ]
+    given = each("SequentialLR", "milestones", milestones, "counts")
+    ends = [whole("SequentialLR", f"milestones[{i}]", end) for i, end in enumerate(given)]
     if len(ends) != len(parts) - 1:
         raise ArgumentError(f"SequentialLR: milestones must be one fewer than schedulers, got {len(ends)} for {len(parts)} schedulers.")
-    joined = Join(parts, ends)
-    _require_continued(joined, learning_rate)
-    return joined
+    for i, part in enumerate(parts[1:], start=1):
+        if "SWALR" in made_as(part):
+            _require_continued(i, part, parts[i - 1], ends[i - 1], ends[i - 2] if i > 1 else 0)
+    return Join(parts, ends)
 
 
-def _changes_others(part: LearningRate) -> bool:
-    """Tell whether PyTorch's scheduler sets the optimizer's rate when it is made, or steps several on one number."""
-    if isinstance(part, Product):
-        return len(part.factors) > 2
-    return isinstance(part, OneCycle) or (isinstance(part, Cyclic) and part.interpolation == "linear")
+def _require_continued(i: int, part: LearningRate, before: LearningRate, begin: Any, began: Any) -> None:
+    """Refuse a SWALR that isn't made for the rate that it finds: PyTorch's goes on from that one."""
+    lengths = [begin, began, *(value for both in (part, before) for node, _ in walk(both) for _, value in durations(node))]
+    if any(isinstance(length, Duration) for length in lengths):
+        raise ArgumentError(
+            f"SequentialLR: schedulers[{i}] is a SWALR, which goes on from the rate that it finds; for that to be known, the milestones "
+            "and the lengths of the part before it must be in updates."
+        )
+    found, first = np.asarray(before(begin - began - 1)), np.asarray(part(0))
+    if not np.allclose(found, first, rtol=1e-6, atol=0):
+        raise ArgumentError(
+            f"SequentialLR: schedulers[{i}] begins at {_told(first)}, but PyTorch's SWALR goes on from the rate that it finds, "
+            f"{_told(found)}: give it that as its learning_rate. To join what is independent use rx.Join."
+        )
 
 
-def _require_continued(joined: Join, learning_rate: Any) -> None:
-    """Refuse what a SWALR for the optimizer's rate gives, unless it finds that rate: PyTorch's goes on from the one that it finds."""
-    begins = (0, *joined.boundaries)
-    for i, part in enumerate(joined.rates):
-        if i and isinstance(part, Cosine | Linear) and Constant(part.init_value) == as_learning_rate(learning_rate):
-            found = float(joined.rates[i - 1](begins[i] - begins[i - 1] - 1))
-            if not math.isclose(found, float(part.init_value), rel_tol=1e-6):
-                raise ArgumentError(
-                    f"SequentialLR: schedulers[{i}] begins at {part.init_value!r}, but PyTorch's SWALR goes on from the rate that it "
-                    f"finds, {found:.6g}: give it that as its learning_rate. To join what is independent use rx.Join."
-                )
+def _told(rates: np.ndarray) -> str:
+    return ", ".join(f"{rate:.6g}" for rate in np.atleast_1d(rates))
 
 
 def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, strict: bool = False) -> LearningRate:
@@ -119,7 +119,7 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
     """
     parts = _parts("ChainedScheduler", schedulers)
     if strict and len(parts) > 1 and _sets(parts[-1]):
-        return parts[-1]
+        return marked("ChainedScheduler", parts[-1])
     if len(parts) == 1:
         return parts[0]
     for i, part in enumerate(parts):
@@ -136,7 +136,8 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
             raise ArgumentError(
                 f"ChainedScheduler: schedulers[{i}] must be made for the common learning_rate, got {product.factors[0]!r} beside {base!r}."
             )
-    return Product((base, *(factor for product in products for factor in product.factors[1:])))
+    product = Product((base, *(factor for product in products for factor in product.factors[1:])))
+    return marked("ChainedScheduler", product)
 
 
 def _parts(name: str, schedulers: Any) -> list[LearningRate]:

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from rheostax._rate import LearningRate
-from rheostax.compat._arguments import by_group, choice, number, pick, refuse, whole
+from rheostax.compat._arguments import by_group, choice, marked, number, pick, refuse, whole
 from rheostax.compat.torch._factors import from_the_start, times
 from rheostax.errors import ArgumentError, RheostaxWarning
 from rheostax.schedules.cosine_restarts import CosineRestarts
@@ -137,11 +137,11 @@ def CyclicLR(
         return Cyclic(number(name, "base_lr", low), number(name, "max_lr", high), up, down, by_cycle, by_update)
 
     _warn_of_momentum(name, cycle_momentum)
-    return by_group(name, learning_rate, make)
+    return marked(name, by_group(name, learning_rate, make))
 
 
 def _no_momentum(name: str, cycle: Any, base: Any, most: Any) -> None:
-    refuse(name, "cycle_momentum", None if cycle is False else cycle, unless=None, why=NO_MOMENTUM)
+    refuse(name, "cycle_momentum", False if cycle is None else cycle, unless=False, why=NO_MOMENTUM)
     refuse(name, "base_momentum", base, unless=None, why=NO_MOMENTUM)
     refuse(name, "max_momentum", most, unless=None, why=NO_MOMENTUM)
 
@@ -222,4 +222,4 @@ def OneCycleLR(
         return OneCycle(init, peak, init / last, steps - 1, top, three_phase=three_phase, interpolation=shape)
 
     _warn_of_momentum(name, cycle_momentum)
-    return by_group(name, learning_rate, make)
+    return marked(name, by_group(name, learning_rate, make))

@@ -112,13 +112,13 @@ def _require_traceable(where: str, function: Any) -> None:
         raise ArgumentError(f"{where}: lr_lambda must be a function of the count, got {function!r}.")
     try:
         jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
-    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError):
+    except (jax.errors.JAXTypeError, TypeError) as error:
         home = getattr(getattr(function, "func", function), "__module__", None) or ""
         instead = "Use jnp.where in place of `if`, and jax.numpy in place of math and numpy."
         if home.partition(".")[0] == "transformers":
             instead = "This one is Transformers': use its name in rx.compat.transformers, or rx.compat.transformers.convert."
-        rule = "must be a function that JAX can trace, but it needs the count as a Python number"
-        raise ArgumentError(f"{where}: lr_lambda {rule}. {instead}") from None
+        told = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        raise ArgumentError(f"{where}: lr_lambda must be a function of the count that JAX can trace. {instead} It says: {told}") from None
 
 
 @node

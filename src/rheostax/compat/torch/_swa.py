@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rheostax._rate import Constant, LearningRate
-from rheostax.compat._arguments import by_group, choice, number, pick, whole
+from rheostax.compat._arguments import by_group, choice, marked, number, pick, whole
 from rheostax.compat.torch._factors import from_the_start
 from rheostax.schedules.cosine import Cosine
 from rheostax.schedules.linear import Linear
@@ -46,4 +46,5 @@ def SWALR(
             return Constant(goal)
         return Cosine(rate, steps, goal) if anneal_strategy == "cos" else Linear(rate, goal, steps)
 
-    return by_group("SWALR", learning_rate, make)
+    made = by_group("SWALR", learning_rate, make)
+    return made if isinstance(steps, int) and steps == 0 else marked("SWALR", made)

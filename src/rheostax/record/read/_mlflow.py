@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,16 @@ def _config(folder: Path) -> dict[str, Any]:
     found = {}
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         text = file.read_text(encoding="utf-8", errors="replace")
-        try:
-            found[file.relative_to(folder).as_posix()] = json.loads(text)
-        except ValueError:
-            found[file.relative_to(folder).as_posix()] = text
+        found[file.relative_to(folder).as_posix()] = _value(text)
     return found
+
+
+def _value(text: str) -> Any:
+    """Return what a text stands for: JSON, or what Python writes of lists and truth; a number that is none, such as a hash, stays text."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return text if isinstance(value, float) and not math.isfinite(value) else value
+    return text

@@ -77,7 +77,8 @@ def _folder(folder: Path, columns: dict[str, str | None]) -> RunLog:
         return read_mlflow(folder)
     if (folder / LIGHTNING).is_file():
         return read_table(folder / LIGHTNING, **columns)
-    below = sorted({file.parent for file in folder.rglob("*") if file.is_file() and _tells_of_a_run(file)})
+    found = {file.parent for file in folder.rglob("*") if file.is_file() and _tells_of_a_run(file)}
+    below = sorted(one for one in found if not found & set(one.parents))  # what lies in a run, such as a saved model, is no other
     offline = next(folder.rglob("*.wandb"), None)
     if offline is not None and not below:
         _refuse(offline)
