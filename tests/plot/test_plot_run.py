@@ -92,15 +92,11 @@ def test_several_runs_have_a_colour_each_and_groups_a_style():
 
 def test_a_rate_is_drawn_as_steps_unless_that_would_be_made_up():
     """Steps where every update is told, or where a rate mostly stays; lines through a few points of a smooth decay."""
-
-    def series(counts, values):
-        return Series(np.asarray(counts), np.asarray(values, float))
-
     falling = np.linspace(1.0, 0.0, 20)
-    assert in_steps(series(range(20), falling))
-    assert not in_steps(series(range(0, 2000, 100), falling))
-    assert in_steps(series(range(0, 2000, 100), [1.0] * 10 + [0.1] * 10))
-    assert not in_steps(series([5], [1.0]))
+    assert in_steps(range(20), falling)
+    assert not in_steps(range(0, 2000, 100), falling)
+    assert in_steps(range(0, 2000, 100), [1.0] * 10 + [0.1] * 10)
+    assert not in_steps([5], [1.0])
     rate = plot_runs(RUNS[:1], ["a"]).axes[-1]
     assert rate.get_lines()[0].get_drawstyle() == "steps-post"
     assert [group.get_offsets().tolist() for group in rate.collections] == [[[2, 1e-4]]]  # a triangle where the cut left the rate

@@ -81,15 +81,15 @@ def thin(series: Series, most: int = MOST_POINTS) -> Series:
     return Series(series.count[at], series.value[at], None if series.time is None else series.time[at])
 
 
-def in_steps(series: Series) -> bool:
+def in_steps(count: Any, value: Any) -> bool:
     """Tell whether to draw a rate as steps: where every update is told, and where it mostly stays as it was.
 
     A rate is in force from its count on. But of a smooth decay that is told now and then, steps would be made up.
     """
-    if len(series) < 2:
+    if len(count) < 2:
         return False
-    every = series.count[-1] - series.count[0] < 1.5 * len(series)
-    return bool(every or np.mean(series.value[1:] == series.value[:-1]) >= 0.5)
+    every, value = count[-1] - count[0] < 1.5 * len(count), np.asarray(value)
+    return bool(every or np.mean(value[1:] == value[:-1]) >= 0.5)
 
 
 def _finite(series: Series) -> Any:

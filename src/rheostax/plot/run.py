@@ -99,7 +99,7 @@ def _draw_rates(axis: Any, log: RunLog, name: str, color: str | None) -> None:
             style = {"color": color, "linestyle": STYLES[i % len(STYLES)], "label": "" if i else name}
         else:
             style = {"label": group} if group else {"color": RATE}
-        axis.plot(*_finite(series), linewidth=1.4, drawstyle="steps-post" if in_steps(series) else "default", **style)
+        axis.plot(*_finite(series), linewidth=1.4, drawstyle="steps-post" if in_steps(series.count, series.value) else "default", **style)
 
 
 def _draw_panel(axis: Any, log: RunLog, panel: Panel, color: str | None) -> None:
@@ -150,14 +150,14 @@ def _draw_rate(axis: Any, records: Sequence[Mapping[str, Any]]) -> None:
     used = [record for record in records if "loss" in record]
     rates = [record["learning_rate"] for record in used]
     counts = [record["count"] for record in used]
-    if rates and isinstance(rates[0], Mapping):
-        for group in rates[0]:
-            axis.plot(counts, [rate[group] for rate in rates], linewidth=1.2, drawstyle="steps-post", label=group)
+    grouped = rates and isinstance(rates[0], Mapping)
+    lines = {group: [rate[group] for rate in rates] for group in rates[0]} if grouped else {"": rates}
+    for group, values in lines.items():
+        style = {"linewidth": 1.2, "label": group} if grouped else {"linewidth": 1.4, "color": RATE}
+        axis.plot(counts, values, drawstyle="steps-post" if in_steps(counts, values) else "default", **style)
+    if grouped:
         axis.legend(frameon=False, fontsize=8)
-        every = np.array([list(rate.values()) for rate in rates])
-    else:
-        axis.plot(counts, rates, color=RATE, linewidth=1.4, drawstyle="steps-post")
-        every = np.array(rates)
+    every = np.array([*lines.values()])
     if span_is_wide(every):
         axis.set_yscale("log")
     axis.set_ylabel("learning rate")

@@ -54,7 +54,7 @@ def _line(series: Series, name: str, panel: int, role: str) -> dict[str, Any]:
     short = thin(series)
     return {
         "name": name, "panel": panel, "role": role, "x": short.count.tolist(), "y": _numbers(short.value),
-        "steps": role == "rate" and in_steps(series), "t": None if short.time is None else _numbers(short.time),
+        "steps": role == "rate" and in_steps(series.count, series.value), "t": None if short.time is None else _numbers(short.time),
     }  # fmt: skip
 
 
