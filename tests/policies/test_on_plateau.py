@@ -122,12 +122,17 @@ def test_it_is_as_greedy_as_the_plain_model(stream, given):
     np.testing.assert_allclose(got, oracle.greedy(stream, **given), rtol=1e-6)
 
 
-def test_it_begins_anew_from_a_bound_that_it_rose_from_and_fell_back_to():
+def test_greedy_begins_anew_from_a_bound_that_it_rose_from_and_fell_back_to():
     """By these numbers 48 bits leave the scale a rounding above its bound, and `min_change` keeps it there."""
-    low = 0.0005 / 0.08984375
-    rate = rx.Greedy(factor=0.4375, patience=1, atol=0.0, min_scale=low, max_scale=11.0, min_change=1e-7, reset_after=3)
-    got, _ = run(rate, [1.0] * 9 + [0.5] + [1.0] * 3)
-    np.testing.assert_allclose(got[8:], [low, low / 0.4375, low, low, 1.0], rtol=1e-6)
+    low = 0.07507263123989105
+    rate = rx.Greedy(factor=0.3, patience=1, atol=0.0, min_scale=low, max_scale=11.0, min_change=1e-7, reset_after=3)
+    got, _ = run(rate, [1.0] * 5 + [0.5] + [1.0] * 3)
+    np.testing.assert_allclose(got, [1 / 0.3, 1.0, 0.3, 0.09, low, low / 0.3, low, low, 1.0], rtol=1e-6)
+
+
+def test_greedy_is_at_a_low_bound_when_it_is_there_and_not_before():
+    got, _ = run(rx.Greedy(factor=0.5, patience=1, min_scale=2.0**-20, max_scale=1.0, reset_after=1), [1.0] * 21)
+    np.testing.assert_array_equal(got, [*2.0 ** -np.arange(20), 1.0])
 
 
 def test_a_change_of_exactly_min_change_is_not_made():
@@ -135,6 +140,8 @@ def test_a_change_of_exactly_min_change_is_not_made():
     assert np.all(rates == 1.0)
     rates, _ = run(rx.Greedy(factor=0.5, patience=1, min_change=0.4999, min_scale=0.1, max_scale=1.0), [1.0, 2.0, 3.0])
     assert rates[-1] == 0.5
+    rates, _ = run(rx.Greedy(factor=0.5, patience=1, min_change=1.0, min_scale=0.5, max_scale=2.0), [3.0, 2.0, 1.0])
+    assert np.all(rates == 1.0)
 
 
 @quick
