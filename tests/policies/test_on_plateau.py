@@ -124,10 +124,10 @@ def test_it_is_as_greedy_as_the_plain_model(stream, given):
 
 def test_greedy_begins_anew_from_a_bound_that_it_rose_from_and_fell_back_to():
     """By these numbers 48 bits leave the scale a rounding above its bound, and `min_change` keeps it there."""
-    low = 0.07507263123989105
-    rate = rx.Greedy(factor=0.3, patience=1, atol=0.0, min_scale=low, max_scale=11.0, min_change=1e-7, reset_after=3)
-    got, _ = run(rate, [1.0] * 5 + [0.5] + [1.0] * 3)
-    np.testing.assert_allclose(got, [1 / 0.3, 1.0, 0.3, 0.09, low, low / 0.3, low, low, 1.0], rtol=1e-6)
+    low = 0.18777096271514893
+    rate = rx.Greedy(factor=0.6, patience=1, atol=0.0, min_scale=low, max_scale=11.0, min_change=1e-7, reset_after=3)
+    got, _ = run(rate, [1.0] * 6 + [0.5] + [1.0] * 3)
+    np.testing.assert_allclose(got, [*0.6 ** np.arange(-1.0, 4.0), low, low / 0.6, low, low, 1.0], rtol=1e-6)
 
 
 def test_greedy_is_at_a_low_bound_when_it_is_there_and_not_before():
