@@ -34,6 +34,9 @@ def leave(namespace):
     namespace["_folder"].close()
 
 
+collect_ignore = ["docs/make_screenshots.py"]  # it needs the extra `browser`, and has no examples
+
+
 def pytest_report_header(config):
     """Say in one line that the comparisons with other libraries are left out."""
     if importlib.util.find_spec("torch") is None:

@@ -124,7 +124,7 @@ def test_a_recipe_goes_before_a_file_of_its_name_and_a_file_before_an_expression
         (["Cosine(0.1, '1run')"], "needs --total-steps."),
         (["Cosin(0.1, 5)"], "Did you mean 'Cosine'?"),
         (["lama"], "'lama' is no recipe, file or expression. Did you mean 'llama'?"),
-        (["ernie_4_5_300b"], "total_steps isn't published; say it with --total-steps N"),
+        (["ernie_4_5_300b"], "total_steps isn't published as a number of updates; say it with"),
         (["no/such.yaml"], "There is no file or folder 'no/such.yaml'."),
         (["folder"], "folder/config.json can't be read: No such file or directory."),
         (["broken.json"], "broken.json can't be read: Expecting"),

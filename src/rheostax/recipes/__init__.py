@@ -1,8 +1,8 @@
 """Published schedules by name. Lengths are in the units of the source; `rx.resolve` counts them for a run of yours.
 
 >>> import rheostax as rx
->>> rx.recipes.bert()
-Warmup(steps=10000) * Linear(init_value=0.0001, end_value=0.0, transition_steps=1000000)
+>>> rx.recipes.whisper()
+Warmup(steps=2048) * Linear(init_value=0.0015, end_value=0.0, transition_steps=1048576)
 >>> rate = rx.resolve(rx.recipes.resnet50(batch_size=256), steps_per_epoch=5_000)
 >>> [round(float(rate(5_000 * epoch)), 6) for epoch in (0, 29, 30, 60, 80)]
 [0.1, 0.1, 0.01, 0.001, 0.0001]
