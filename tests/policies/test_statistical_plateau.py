@@ -281,6 +281,9 @@ def test_advancing_and_stopping():
     advance = rx.AdvanceOnStatisticalPlateau([0.5, rx.Linear(0.5, 0.0, 10)], **GIVEN)
     rates = rx.simulate(advance, 200, {"value": values})
     assert (rates[32], rates[-1]) == (0.5, 0.0)
+    falling = rx.AdvanceOnStatisticalPlateau([rx.Linear(0.5, 0.0, 8), 0.1], **GIVEN)
+    assert rx.simulate(falling, 3, {"value": values[:3]}).tolist() == [0.5, 0.4375, 0.375]  # the first part begins at count 0
+    assert int(falling.signal(falling.init().own)) == 0
     late = rx.AdvanceOnStatisticalPlateau([0.5, 0.25], latest=[7], **GIVEN)
     assert rx.simulate(late, 9, {"value": values[:9]}).tolist() == [*7 * [0.5], 0.25, 0.25]
     stop = rx.control(optax.sgd, 0.1 * rx.StopOnStatisticalPlateau(**GIVEN))
