@@ -111,6 +111,10 @@ REFUSED = [
         lambda: ours.ChainedScheduler([ours.StepLR(0.1, 3), ours.StepLR(0.2, 3)]),
         r"schedulers\[1\] must be made for the common learning_rate",
     ),
+    (
+        lambda: ours.ChainedScheduler([ours.CosineAnnealingLR(0.1, 3), ours.CosineAnnealingLR(0.1, 4)], strict=True),
+        r"schedulers must hold one CosineAnnealingLR at most with strict=True, got 2: past their T_max they mix",
+    ),
     (lambda: ours.ChainedScheduler([ours.StepLR(0.1, 3), ours.StepLR(0.1, 3)], 0.2), r"schedulers\[0\] must be made for the common"),
 ]
 

@@ -52,6 +52,7 @@ OF_ONE_CLASS = {
     "CosineWave": {"cycles": st.floats(0.1, 9.0), "steps": DURATIONS, "end_value": st.floats(0.0, 0.9)},
     "Cycles": {"shape": st.sampled_from(["cosine", "polynomial", "tanh"]), "length_factor": st.sampled_from([1.0, 1.5])},
     "OneCycle": {"pct_start": st.floats(-0.9, 0.5), "three_phase": st.booleans()},
+    "Renewed": {"steps": st.integers(1, 10**6), "late": st.integers(0, 1)},
     "PlateauRate": {"best_value": st.none() | st.floats(-9.0, 9.0, width=32)},
     "Warmup": {"steps": DURATIONS, "init_value": st.floats(1e-6, 1.0)},
     "WarmupStableDecay": {"decay_steps": st.integers(1, 9), "decay": st.sampled_from(["linear", "1-sqrt", "power", "half-life"])},

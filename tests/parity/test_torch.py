@@ -192,10 +192,29 @@ def test_chained(record_property):
 
     deviations = (
         "LambdaLR, CyclicLR, OneCycleLR and CosineAnnealingWarmRestarts, which erase what the ones before them did, are refused; with "
-        "`strict=True` the last part may be one. A cosine past its T_max stays a factor"
+        "`strict=True` the last part may be one. A cosine past its T_max stays a factor; with `strict=True` it begins anew as in PyTorch"
     )
     comparison = Comparison("torch", "ChainedScheduler", "a product", deviations, drift=RECURSION)
     compare_configurations(comparison, st.tuples(rates, chains), trajectories, record_property)
+
+
+@pytest.mark.parametrize("kinds", [["StepLR", None], [None, "ExponentialLR"], ["LinearLR", None, "MultiStepLR"], ["PolynomialLR", None]])
+def test_chained_past_the_end_of_a_cosine(kinds):
+    """PyTorch adds to a rate that is 0 there, and forgets what the others had made of it."""
+    cosine = st.tuples(st.just("CosineAnnealingLR"), arguments(T_max=st.integers(1, 40)))
+    mild = {  # so that what a factor is divided by stays within float32
+        "StepLR": arguments(step_size=st.integers(8, 60), gamma=st.floats(0.1, 1.0)),
+        "ExponentialLR": arguments(gamma=st.floats(0.8, 1.0)),
+    }
+    chain = st.tuples(*(cosine if kind is None else st.tuples(st.just(kind), mild.get(kind, CASES[kind].configurations)) for kind in kinds))
+
+    def trajectories(drawn):
+        optimizer, theirs, ours = both(*drawn)
+        ours = rx.compat.torch.ChainedScheduler(ours, drawn[0], strict=True)
+        return ours, proceed(lr_scheduler.ChainedScheduler(theirs, optimizer), COUNTS)
+
+    comparison = Comparison("torch", "ChainedScheduler, strict", "", drift=RECURSION)
+    compare_configurations(comparison, st.tuples(rates, chain), trajectories, lambda *row: None, at_least=50)
 
 
 def test_sequential(record_property):

@@ -28,6 +28,7 @@ PEERS = {
     "CyclePolynomial": "rheostax.compat.keras._decays",
     "Cycles": "rheostax.compat._cycles",
     "InverseTime": "rheostax.compat.keras._decays",
+    "Renewed": "rheostax.compat.torch._renewed",
     "SpoiledReduceOnPlateau": "rheostax.compat.optax._plateau",
     "StrictPlateau": "rheostax.compat.keras._plateau",
 }

@@ -12,8 +12,10 @@ from rheostax._node import durations
 from rheostax._rate import Constant, Foreign, LearningRate, Product, as_learning_rate, is_reactive, walk
 from rheostax.compat._arguments import each, made_as, marked, whole
 from rheostax.compat.torch._factors import Cumulative, from_the_start
+from rheostax.compat.torch._renewed import Renewed
 from rheostax.errors import ArgumentError
 from rheostax.groups import Groups
+from rheostax.schedules.cyclic import Cyclic
 from rheostax.schedules.join import Join
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
@@ -103,7 +105,8 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
     Args:
         schedulers: Expressions made by the functions here with one learning_rate; at least one.
         learning_rate: In the place of PyTorch's optional optimizer: None, or that of the parts.
-        strict: Let a last part that sets the rate erase the others, as PyTorch does.
+        strict: Let a last part that sets the rate erase the others, as PyTorch does; and let a cosine that has come to 0 begin anew
+            past its T_max, where PyTorch forgets what the others did before.
 
     Returns:
         An expression.
@@ -136,8 +139,25 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
             raise ArgumentError(
                 f"ChainedScheduler: schedulers[{i}] must be made for the common learning_rate, got {product.factors[0]!r} beside {base!r}."
             )
-    product = Product((base, *(factor for product in products for factor in product.factors[1:])))
-    return marked("ChainedScheduler", product)
+    factors = [list(product.factors[1:]) for product in products]
+    if strict:
+        factors = _renewed(factors)
+    return marked("ChainedScheduler", Product((base, *(factor for some in factors for factor in some))))
+
+
+def _renewed(factors: list[list[LearningRate]]) -> list[list[LearningRate]]:
+    """Return the factors of a chain as PyTorch has them past the end of a cosine among them."""
+    cosines = [i for i, some in enumerate(factors) if any(isinstance(factor, Cyclic) for factor in some)]
+    if len(cosines) > 1:
+        rule = "must hold one CosineAnnealingLR at most with strict=True"
+        raise ArgumentError(f"ChainedScheduler: schedulers {rule}, got {len(cosines)}: past their T_max they mix.")
+    if not cosines:
+        return factors
+    cosine = next(factor for factor in factors[cosines[0]] if isinstance(factor, Cyclic))
+    return [
+        some if i == cosines[0] else [Renewed(factor, cosine.up_steps, int(i > cosines[0])) for factor in some]
+        for i, some in enumerate(factors)
+    ]
 
 
 def _parts(name: str, schedulers: Any) -> list[LearningRate]:
