@@ -133,6 +133,11 @@ def test_a_sequence_takes_expressions_that_no_peer_made():
     assert joined(ours.StepLR(0.1, 3), found) == rx.Join([ours.StepLR(0.1, 3), found], [5])
 
 
+def test_a_chain_takes_another_cycle_for_no_cosine():
+    parts = [0.1 * rx.Cyclic(1.0, 0.5, 9), ours.StepLR(0.1, 3)]
+    assert ours.ChainedScheduler(parts, strict=True) == ours.ChainedScheduler(parts)
+
+
 def test_strict_chain_is_what_erases_the_others():
     last = ours.CosineAnnealingWarmRestarts(0.1, 7)
     assert ours.ChainedScheduler([ours.StepLR(0.1, 3), last], strict=True) == last

@@ -29,7 +29,7 @@ PEERS = {
     "Cycles": "rheostax.compat._cycles",
     "InverseTime": "rheostax.compat.keras._decays",
     "Renewed": "rheostax.compat.torch._renewed",
-    "SpoiledReduceOnPlateau": "rheostax.compat.optax._plateau",
+    "StrictReduceOnPlateau": "rheostax.compat.optax._plateau",
     "StrictPlateau": "rheostax.compat.keras._plateau",
 }
 NOT_MADE_OF_TEXT = ("convert",)  # it takes over from another library's object

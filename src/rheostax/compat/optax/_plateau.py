@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from rheostax._node import node
 from rheostax.policies.reduce_on_plateau import PlateauState, ReduceOnPlateau
 
-__all__ = ["SpoiledReduceOnPlateau", "reduce_on_plateau"]
+__all__ = ["StrictReduceOnPlateau", "reduce_on_plateau"]
 
 
 def reduce_on_plateau(
@@ -53,13 +51,21 @@ def reduce_on_plateau(
     >>> [float(value) for value in rx.simulate(rate, steps=6, observations={"value": [1.0] * 6})]
     [0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
     """
-    arguments: dict[str, Any] = {"factor": factor, "patience": patience, "rtol": rtol, "atol": atol, "cooldown": cooldown}
-    arguments |= {"accumulation_size": accumulation_size, "min_scale": min_scale, "monitor": monitor}
-    return (SpoiledReduceOnPlateau if strict else ReduceOnPlateau)(**arguments)
+    kind = StrictReduceOnPlateau if strict else ReduceOnPlateau
+    return kind(
+        monitor=monitor,
+        factor=factor,
+        patience=patience,
+        rtol=rtol,
+        atol=atol,
+        cooldown=cooldown,
+        accumulation_size=accumulation_size,
+        min_scale=min_scale,
+    )
 
 
 @node
-class SpoiledReduceOnPlateau(ReduceOnPlateau):
+class StrictReduceOnPlateau(ReduceOnPlateau):
     """Judge as optax does: the margin changes sides below zero, and what isn't finite is heard, and spoils the mean that it is in."""
 
     @property

@@ -139,25 +139,24 @@ def ChainedScheduler(schedulers: Sequence[Any], learning_rate: Any = None, *, st
             raise ArgumentError(
                 f"ChainedScheduler: schedulers[{i}] must be made for the common learning_rate, got {product.factors[0]!r} beside {base!r}."
             )
-    factors = [list(product.factors[1:]) for product in products]
-    if strict:
-        factors = _renewed(factors)
+    factors = _renewed(products) if strict else [product.factors[1:] for product in products]
     return marked("ChainedScheduler", Product((base, *(factor for some in factors for factor in some))))
 
 
-def _renewed(factors: list[list[LearningRate]]) -> list[list[LearningRate]]:
+def _renewed(products: list[Product]) -> list[tuple[LearningRate, ...]]:
     """Return the factors of a chain as PyTorch has them past the end of a cosine among them."""
-    cosines = [i for i, some in enumerate(factors) if any(isinstance(factor, Cyclic) for factor in some)]
+    cosines = [i for i, product in enumerate(products) if "CosineAnnealingLR" in made_as(product)]
     if len(cosines) > 1:
         rule = "must hold one CosineAnnealingLR at most with strict=True"
         raise ArgumentError(f"ChainedScheduler: schedulers {rule}, got {len(cosines)}: past their T_max they mix.")
-    if not cosines:
-        return factors
-    cosine = next(factor for factor in factors[cosines[0]] if isinstance(factor, Cyclic))
-    return [
-        some if i == cosines[0] else [Renewed(factor, cosine.up_steps, int(i > cosines[0])) for factor in some]
-        for i, some in enumerate(factors)
-    ]
+    factors = [product.factors[1:] for product in products]
+    for at in cosines:
+        (cosine,) = factors[at]
+        assert isinstance(cosine, Cyclic)
+        factors = [
+            some if i == at else tuple(Renewed(factor, cosine.up_steps, int(i > at)) for factor in some) for i, some in enumerate(factors)
+        ]
+    return factors
 
 
 def _parts(name: str, schedulers: Any) -> list[LearningRate]:

@@ -44,7 +44,7 @@ def CosineAnnealingLR(learning_rate: Any, T_max: int, eta_min: float = 0.0, last
     from_the_start(name, last_epoch)
     steps, low = whole(name, "T_max", T_max), number(name, "eta_min", eta_min)
     if isinstance(low, float) and low == 0:  # then it is a factor, which a chain can have in it
-        return times(name, learning_rate, Cyclic(1.0, 0.0, steps, interpolation="cosine"))
+        return marked(name, times(name, learning_rate, Cyclic(1.0, 0.0, steps, interpolation="cosine")))
     return by_group(name, learning_rate, lambda rate, i, n: Cyclic(rate, low, steps, interpolation="cosine"))
 
 

@@ -112,7 +112,7 @@ def _require_traceable(where: str, function: Any) -> None:
         raise ArgumentError(f"{where}: lr_lambda must be a function of the count, got {function!r}.")
     try:
         jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
-    except (jax.errors.JAXTypeError, TypeError) as error:
+    except TypeError as error:  # JAX's own among them
         home = getattr(getattr(function, "func", function), "__module__", None) or ""
         instead = "Use jnp.where in place of `if`, and jax.numpy in place of math and numpy."
         if home.partition(".")[0] == "transformers":
