@@ -102,7 +102,7 @@ def test_its_policy_forbids_the_network_and_every_script_but_its_own(text):
     assert "Licensed under the MIT license" in library[:400]
 
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7 * 7 }}"
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7919 * 7907 }}"
 
 
 def test_nothing_of_a_runs_files_can_act(write):
@@ -117,7 +117,7 @@ def test_nothing_of_a_runs_files_can_act(write):
     assert len(re.findall("<script", text)) == len(parsed.all("script")) == 3
     assert len(parsed.all("img")) == 1
     assert not [one for _, one in parsed.elements if any(name.startswith("on") for name in one)]
-    assert "49" not in re.sub(r"[\d.]*49[\d.]+|[\d.]+49", "", parsed.words)
+    assert str(7919 * 7907) not in text
     assert json.loads(script(text, "data"))["runs"][0]["name"] == HOSTILE
     assert "<b>x" not in text
 
