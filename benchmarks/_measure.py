@@ -32,24 +32,25 @@ class Spread:
         return cls(float(median), float(low), float(high))
 
 
-def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1) -> dict[str, np.ndarray]:
+def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1, turns: int = 1) -> dict[str, np.ndarray]:
     """Return the seconds of every block in every round, `float64 [rounds]` by name.
 
-    The blocks of a round run one after another; each round begins with another one, so that none always follows the same.
+    The blocks of a round run one after another, each `turns` times, whose seconds are summed; each turn begins with another one, so
+    that none always follows the same. The shorter a block and the more turns, the more alike is the machine to all of them.
     """
-    for block in list(blocks.values()) * warmup:
+    for block in list(blocks.values()) * warmup * turns:
         jax.block_until_ready(block())
     names = list(blocks)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    seconds = {name: np.zeros((rounds, turns)) for name in names}
     with without_garbage_collection():
-        for i in range(rounds):
+        for i, (round_, turn) in enumerate(np.ndindex(rounds, turns)):
             shift = i % len(names)
             for name in names[shift:] + names[:shift]:
                 begin = time.perf_counter()
                 jax.block_until_ready(blocks[name]())
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[name][round_, turn] = time.perf_counter() - begin
             gc.collect()
-    return {name: np.array(sample) for name, sample in seconds.items()}
+    return {name: sample.sum(axis=1) for name, sample in seconds.items()}
 
 
 @contextlib.contextmanager

@@ -483,6 +483,48 @@ def test_a_collection_keeps_the_newest_in_order():
             wrong()
 
 
+def test_what_a_loop_hands_over_waits_for_the_next_call():
+    kept = Kept()
+    state = TX.init(PARAMS)
+    recorder = rx.Recorder(state, kept)
+    snapshots = Snapshots.empty(snapshot(state, loss=0.0), 2)
+
+    def two(state, snapshots, losses):
+        for loss in losses:
+            state, snapshots = collecting(state, snapshots, loss)
+        return state, snapshots
+
+    def told():
+        return [record["loss"] for record in kept.records]
+
+    state, snapshots = two(state, snapshots, LOSSES[:2])
+    recorder.scanned(snapshots)
+    np.testing.assert_array_equal(told(), LOSSES[:2])  # the first is looked at
+    state, snapshots = two(state, snapshots.cleared(), LOSSES[2:4])
+    recorder.scanned(snapshots)
+    state, snapshots = two(state, snapshots.cleared(), LOSSES[4:6])  # it gets the arrays of what waits
+    np.testing.assert_array_equal(told(), LOSSES[:2])
+    recorder.scanned(snapshots)
+    np.testing.assert_array_equal(told(), LOSSES[:4])
+    state, loss = update(state, LOSSES[6])
+    recorder.updated(state, loss=loss)
+    assert len(told()) == 4
+    assert len(recorder) == 7
+    np.testing.assert_array_equal(told(), LOSSES[:7])
+    seen = jnp.stack([snapshot(state, loss=0.5)] * 2)
+    recorder.scanned(seen)
+    wrong = seen.at[:, -1].set(0)
+    recorder.scanned(wrong)
+    with pytest.raises(rx.ArgumentError, match="stacked by scan"):
+        recorder.flush()
+    recorder.close()
+    assert told()[7:] == [0.5, 0.5]
+    with pytest.raises(rx.ArgumentError, match="it was closed; make another one to go on"):
+        recorder.scanned(seen)
+    with pytest.raises(rx.ArgumentError, match=r"snapshots is a tracer; call the recorder outside of jax\.jit"):
+        jax.jit(rx.Recorder(state).scanned)(seen)
+
+
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():
     state = TX.init(PARAMS)
     with pytest.raises(rx.StateError, match="no rheostax learning rate"):

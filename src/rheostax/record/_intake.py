@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,18 @@ from rheostax._words import counted
 from rheostax.errors import ArgumentError, RheostaxWarning
 from rheostax.record._chunk import OWN, Column, Entry, columns_of, labelled
 from rheostax.record.snapshot import SINGLE, Reader, pack
+from rheostax.record.snapshots import Snapshots
 
-__all__ = ["Intake", "require_once", "scanned_metric", "told_in"]
+__all__ = ["Handed", "Intake"]
+
+
+class Handed(NamedTuple):
+    """What a loop hands over of many updates; until it is fetched, on the device."""
+
+    snapshots: Any  # int32 [n, m], or Snapshots
+    metrics: dict[str, Any]  # [n] each
+    time: float
+    shapes: Any = None  # of all this where it is on the device
 
 
 class Intake:
@@ -35,7 +45,7 @@ class Intake:
         self._copies: bool | None = None  # whether to copy; None as long as it isn't known
         self._before: Any = None  # an array of the state that came before
         self._vector: Any = None  # shape and dtype of the last snapshot
-        self._vectors: set[Any] = set()  # and of all that have come
+        self._vectors: set[Any] = set()  # and of all that have come, and of what was handed over
 
     def take(self, x: Any, metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], dict[str, Any]]:
         """Return the first three fields of an entry."""
@@ -139,6 +149,35 @@ class Intake:
         kept = {name: array for name, array in zip(entry.names, entry.arrays[own:], strict=True) if name not in gone}
         arrays = (*entry.arrays[:own], *kept.values())
         return [entry._replace(arrays=arrays, names=tuple(kept), others=entry.others | dict.fromkeys(gone, float("nan")))]
+
+    def hand(self, snapshots: Any, metrics: Mapping[str, Any], time: float) -> Handed:
+        """Keep what a loop hands over from being deleted."""
+        given = {name: value for name, value in metrics.items() if value is not None}
+        rows = snapshots.rows if isinstance(snapshots, Snapshots) else snapshots
+        if not all(isinstance(array, jax.Array) for array in (rows, *given.values())):
+            return Handed(snapshots, given, time)
+        if isinstance(rows, jax.core.Tracer):
+            raise ArgumentError("Recorder.scanned: snapshots is a tracer; call the recorder outside of jax.jit.")
+        shapes = (rows.aval, *((name, value.aval) for name, value in given.items()))
+        snapshots, given = jax.tree.map(jnp.copy, (snapshots, given))
+        return Handed(snapshots, given, time, shapes)
+
+    def knows(self, handed: Handed) -> bool:
+        """Tell whether something of the same shapes has been looked at."""
+        return handed.shapes in self._vectors
+
+    def fetch_handed(self, handed: Handed) -> tuple[np.ndarray, list[Column]]:
+        """Check what a loop handed over, and take it apart as `columns_of` does. It waits for the device."""
+        size = self._reader.size
+        rows = handed.snapshots.in_order() if isinstance(handed.snapshots, Snapshots) else np.asarray(handed.snapshots)
+        if (told := told_in(rows, size)) is None:
+            rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {size}] without metrics"
+            raise ArgumentError(f"Recorder.scanned: snapshots must be {rule}; got {rows.dtype} {list(rows.shape)}.")
+        require_once("Recorder.scanned", told, handed.metrics)
+        given = {name: scanned_metric(name, value, len(rows)) for name, value in handed.metrics.items()}
+        if handed.shapes is not None:
+            self._vectors.add(handed.shapes)
+        return rows[:, :size], told + [Column(name, np.arange(len(rows)), value) for name, value in given.items()]
 
     def warn_of_deleted(self) -> None:
         """Say which arrays were gone before they were fetched."""

@@ -13,7 +13,7 @@ from rheostax._words import counted, plain
 from rheostax.describe import describe
 from rheostax.errors import ArgumentError, StateError
 from rheostax.record._chunk import Chunk, Column, Entry, history
-from rheostax.record._intake import Intake, require_once, scanned_metric, told_in
+from rheostax.record._intake import Handed, Intake
 from rheostax.record._moments import decisions_in, rates_by_group
 from rheostax.record._outlets import Outlets, settings
 from rheostax.record._saved import arrays_of, chunk_of, decisions_from
@@ -21,7 +21,6 @@ from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
 from rheostax.record.snapshot import Reader, Seen
-from rheostax.record.snapshots import Snapshots
 from rheostax.state import controls, opt_state
 
 __all__ = ["Recorder"]
@@ -81,6 +80,7 @@ class Recorder:
         self._reader = Reader(x)
         self._intake = Intake(self._reader)
         self._waiting: list[Entry] = []
+        self._handed: Handed | None = None  # what a loop handed over; older than what is waiting
         self._chunks: list[Chunk] = []
         self._last = self._reader.first
         self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
@@ -146,28 +146,23 @@ class Recorder:
         self._keep(x, dict(metrics), False, count)
 
     def scanned(self, snapshots: Any, /, **metrics: Any) -> None:
-        """Record the updates of a scanned loop, or those that a loop has collected. It waits for the last of them.
+        """Record the updates of a scanned loop, or those that a loop has collected.
+
+        What is on the device is fetched at the next call, so that the device goes on meanwhile; only the first of a shape is waited for.
 
         Args:
             snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`; or `Snapshots`.
             **metrics: By name, one value per update, `[n]`, if the snapshots don't carry them.
 
         Raises:
-            ArgumentError: If the shapes don't fit.
+            ArgumentError: If the shapes don't fit, or there is something else in them; the latter at a later call where a shape has
+                come before.
         """
-        rows = snapshots.in_order() if isinstance(snapshots, Snapshots) else np.asarray(snapshots)
-        if (told := told_in(rows, self._reader.size)) is None:
-            rule = f"what rheostax.record.snapshot returned, stacked by scan: int32 [n, {self._reader.size}] without metrics"
-            raise ArgumentError(f"Recorder.scanned: snapshots must be {rule}; got {rows.dtype} {list(rows.shape)}.")
-        require_once("Recorder.scanned", told, metrics)
-        values = {name: scanned_metric(name, value, len(rows)) for name, value in metrics.items() if value is not None}
+        self._require_open()
         self.flush()
-        if len(rows):
-            began = self._chunks[-1].time[-1] if self._chunks else 0.0
-            now = time.perf_counter() - self._started
-            times = np.linspace(began, now, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
-            columns = told + [Column(name, np.arange(len(rows)), value) for name, value in values.items()]
-            self._digest(rows[:, : self._reader.size], columns, np.ones(len(rows), bool), times)
+        self._handed = self._intake.hand(snapshots, metrics, time.perf_counter() - self._started)
+        if not self._intake.knows(self._handed):
+            self.flush()
 
     def flush(self) -> None:
         """Wait for what is still on the device, and hand it to the sinks."""
@@ -230,7 +225,7 @@ class Recorder:
         self._outlets.rewind(told["sinks"])
         self._reader = Reader(x)
         self._intake = Intake(self._reader)
-        self._last, self._waiting = self._reader.first, []
+        self._last, self._waiting, self._handed = self._reader.first, [], None
         self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
         self._chunks = [chunk] if len(chunk) else []
         self.decisions, self.nonfinite = decisions, dict(told["nonfinite"])
@@ -253,11 +248,16 @@ class Recorder:
         return (record for chunk in self._chunks for record in chunk)
 
     def __len__(self) -> int:
+        if self._handed is not None:
+            self.flush()
         return sum(map(len, self._chunks)) + len(self._waiting)
 
-    def _keep(self, x: Any, metrics: dict[str, Any], applied: bool, said: int | None = None) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise ArgumentError("Recorder: it was closed; make another one to go on.")
+
+    def _keep(self, x: Any, metrics: dict[str, Any], applied: bool, said: int | None = None) -> None:
+        self._require_open()
         arrays, names, others = self._intake.take(x, metrics)
         now, waiting = time.perf_counter() - self._started, self._waiting
         waiting.append(Entry(arrays, names, others, applied, now, said))
@@ -265,7 +265,13 @@ class Recorder:
             self._send(max(len(waiting) - self._held_back, 1))
 
     def _send(self, n: int) -> None:
-        """Fetch the n oldest moments, and tell the sinks."""
+        """Fetch what a loop handed over and after it the n oldest moments, and tell the sinks."""
+        handed, self._handed = self._handed, None
+        if handed is not None:
+            rows, columns = self._intake.fetch_handed(handed)
+            began = self._chunks[-1].time[-1] if self._chunks else 0.0
+            times = np.linspace(began, handed.time, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
+            self._digest(rows, columns, np.ones(len(rows), bool), times)
         entries, self._waiting = self._waiting[:n], self._waiting[n:]
         if not entries:
             return
