@@ -35,20 +35,19 @@ class Spread:
 def interleave(blocks: Mapping[str, Block], rounds: int, warmup: int = 1, turns: int = 1) -> dict[str, np.ndarray]:
     """Return the seconds of every block in every round, `float64 [rounds]` by name.
 
-    The blocks of a round run one after another, each `turns` times, whose seconds are summed; each turn begins with another one, so
-    that none always follows the same. The shorter a block and the more turns, the more alike is the machine to all of them.
+    The blocks of a round run one after another in an order that is drawn anew, each in `turns` turns, whose seconds are summed. The
+    shorter a block and the more turns, the more alike is the machine to all of them.
     """
     for block in list(blocks.values()) * warmup * turns:
         jax.block_until_ready(block())
-    names = list(blocks)
-    seconds = {name: np.zeros((rounds, turns)) for name in names}
+    random = np.random.default_rng(0)
+    seconds = {name: np.zeros((rounds, turns)) for name in blocks}
     with without_garbage_collection():
-        for i, (round_, turn) in enumerate(np.ndindex(rounds, turns)):
-            shift = i % len(names)
-            for name in names[shift:] + names[:shift]:
+        for where in np.ndindex(rounds, turns):
+            for name in random.permutation(list(blocks)).tolist():
                 begin = time.perf_counter()
                 jax.block_until_ready(blocks[name]())
-                seconds[name][round_, turn] = time.perf_counter() - begin
+                seconds[name][where] = time.perf_counter() - begin
             gc.collect()
     return {name: sample.sum(axis=1) for name, sample in seconds.items()}
 

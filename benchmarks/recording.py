@@ -39,11 +39,11 @@ Step = Callable[[], tuple[jax.Array, Any]]  # makes an update, and returns its l
 
 
 def run(quick: bool = False) -> Topic:
-    updates, times, rounds = (10, 1, 3) if quick else (500, 5, 10)  # 500: what a recorder sends at once
+    updates, times, rounds = (10, 1, 3) if quick else (500, 6, 8)  # 500: what a recorder sends at once
     rows = _compare("jax.jit", functools.partial(_pure, COMPUTING, updates), updates, times, rounds)
     rows += _compare("nnx.jit", functools.partial(_nnx, IN_PYTHON, updates), updates, times, rounds)
     for inside, name in (None, "in memory"), ("snapshot", "the step returns a snapshot"), ("snapshots", "the step collects snapshots"):
-        spread = Spread.of(_calls(_nnx(IN_PYTHON, updates, inside), updates, times * 3))
+        spread = Spread.of(_calls(_nnx(IN_PYTHON, updates, inside), updates, times + 2))
         rows.append(Row.measured(f"nnx.jit: processor time of the recorder per update, {name}", spread, "us", Target("<=", 10.0)))
     return Topic("Time of an update of about a millisecond, loss and learning rate recorded at every one", rows)
 
@@ -67,7 +67,7 @@ def _measure(label: str, make: Callable[[str | None], tuple[Any, Step]], updates
             x, step = make(inside)
             recorder = stack.enter_context(rx.Recorder(x, [JsonLines(folder / str(i))] if written else [], every=updates))
             blocks[f"{label}: {name}"] = _block(step, updates, recorder)
-        return interleave(blocks, rounds, turns=TURNS)
+        return interleave(blocks, rounds, warmup=4, turns=TURNS)  # the plateau's decisions, some milliseconds each, are over then
 
 
 def _block(step: Step, updates: int, recorder: rx.Recorder | None = None) -> Block:
@@ -147,7 +147,7 @@ def _nnx(widths: list[int], n: int, inside: str | None) -> tuple[Any, Step]:
     optimizer = rx.Optimizer(model, work.controlled_adam(), wrt=nnx.Param)
     x, y = (array[0] for array in work.batches(1, widths[0], widths[-1]))
 
-    @nnx.jit
+    @functools.partial(nnx.jit, donate_argnames="snapshots")  # so that they are changed in place
     def update(model: Any, optimizer: Any, snapshots: Any, x: jax.Array, y: jax.Array) -> Any:
         loss, grads = nnx.value_and_grad(work.squared_error)(model, x, y)
         optimizer.update(model, grads, value=loss)

@@ -1,5 +1,7 @@
 """What the benchmarks measure with."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,19 +12,34 @@ from benchmarks._measure import Spread, compilations, interleave
 from benchmarks._report import Row, Target, Topic, compared, show, summary
 
 
-def test_blocks_take_turns_and_each_begins_a_round():
-    calls = []
-    blocks = {name: lambda name=name: calls.append(name) for name in "abc"}
-    seconds = interleave(blocks, rounds=3)
-    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"  # the first for warming up
-    assert {name: sample.shape for name, sample in seconds.items()} == dict.fromkeys("abc", (3,))
+def test_blocks_take_turns_in_any_order(monkeypatch):
+    calls, clock = [], [0.0]
+    monkeypatch.setattr(_measure.time, "perf_counter", lambda: clock[0])
+
+    def block(name, takes):
+        calls.append(name)
+        clock[0] += takes
+
+    blocks = {name: functools.partial(block, name, takes) for name, takes in zip("abc", (1, 2, 4), strict=True)}
+    seconds = interleave(blocks, rounds=30, turns=4)
+    order = "".join(calls)
+    assert order[:12] == "abc" * 4  # for warming up
+    turns = [order[i : i + 3] for i in range(12, len(order), 3)]
+    assert len(turns) == 120
+    assert set(turns) == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    for name, takes in zip("abc", (4, 8, 16), strict=True):
+        np.testing.assert_array_equal(seconds[name], np.full(30, takes))
 
 
 def test_ratios_are_taken_within_a_round(monkeypatch):
     """A machine that becomes ten times slower between two rounds changes no ratio."""
-    clock = iter([0, 1, 1, 3, 100, 120, 120, 130])  # a 1, b 2; then b 20, a 10
-    monkeypatch.setattr(_measure.time, "perf_counter", lambda: next(clock))
-    seconds = interleave({"a": lambda: None, "b": lambda: None}, rounds=2, warmup=0)
+    now = [0.0]
+
+    def block(takes):
+        now[0] += next(takes)
+
+    monkeypatch.setattr(_measure.time, "perf_counter", lambda: now[0])
+    seconds = interleave({"a": functools.partial(block, iter([1, 10])), "b": functools.partial(block, iter([2, 20]))}, rounds=2, warmup=0)
     reference, other = compared(seconds, updates=1, target=Target("<=", 2.0), judged={"b"})
     assert (reference.value, reference.target, reference.detail) == (1.0, None, "5,500,000 us per update")
     assert (other.value, other.low, other.high, other.met) == (2.0, 2.0, 2.0, True)

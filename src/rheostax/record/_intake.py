@@ -153,7 +153,7 @@ class Intake:
     def hand(self, snapshots: Any, metrics: Mapping[str, Any], time: float) -> Handed:
         """Keep what a loop hands over from being deleted."""
         given = {name: value for name, value in metrics.items() if value is not None}
-        rows = snapshots.rows if isinstance(snapshots, Snapshots) else snapshots
+        rows = snapshots.table if isinstance(snapshots, Snapshots) else snapshots
         if not all(isinstance(array, jax.Array) for array in (rows, *given.values())):
             return Handed(snapshots, given, time)
         if isinstance(rows, jax.core.Tracer):

@@ -20,18 +20,18 @@ class Snapshots(NamedTuple):
 
     Carry it through a jitted training step and `add` each update's snapshot there; after every n updates hand it to
     `Recorder.scanned`, and go on with what `cleared` returns. Then the host has nothing to do for a record at the other updates.
-    Where more than n were added, the oldest are lost, and the run's warnings say how many.
+    Donate it, so that it is changed in place. Where more than n were added, the oldest are lost, and the run's warnings say how many.
 
     Attributes:
-        rows: `int32 [n, m]`.
-        added: `int32 []`, how many were added.
+        table: `int32 [n + 1, m]`, snapshots of m numbers; the last row begins with how many were added. It is one array, since a jitted
+            call takes some microseconds for every array that goes in and out.
 
-    >>> import jax, jax.numpy as jnp, optax, rheostax as rx
+    >>> import functools, jax, jax.numpy as jnp, optax, rheostax as rx
     >>> from rheostax.record import Snapshots, snapshot
     >>> tx = rx.control(optax.sgd, rx.Linear(1.0, 0.0, 8))
     >>> params = jnp.ones(2)
     >>> state = tx.init(params)
-    >>> @jax.jit
+    >>> @functools.partial(jax.jit, donate_argnames="snapshots")
     ... def step(params, state, snapshots):
     ...     updates, state = tx.update(params, state, params)
     ...     params = optax.apply_updates(params, updates)
@@ -47,8 +47,7 @@ class Snapshots(NamedTuple):
     [1.    0.875 0.75  0.625 0.5   0.375 0.25  0.125]
     """
 
-    rows: jax.Array
-    added: jax.Array
+    table: jax.Array
 
     @classmethod
     def empty(cls, snapshot: Any, n: int) -> Self:
@@ -65,7 +64,7 @@ class Snapshots(NamedTuple):
         like = jax.eval_shape(lambda: snapshot)
         if getattr(like, "ndim", None) != 1 or like.dtype != jnp.int32:
             raise ArgumentError(f"Snapshots.empty: snapshot must be what rheostax.record.snapshot returns, got {like!r}.")
-        return cls(jnp.zeros((holder.n, *like.shape), jnp.int32), jnp.int32(0))
+        return cls(jnp.zeros((holder.n + 1, *like.shape), jnp.int32))
 
     def add(self, snapshot: jax.Array) -> Self:
         """Return the collection with one more; inside or outside `jax.jit`.
@@ -74,17 +73,18 @@ class Snapshots(NamedTuple):
             ArgumentError: If it isn't like those before.
         """
         shape, dtype = np.shape(snapshot), getattr(snapshot, "dtype", type(snapshot).__name__)
-        if shape != self.rows.shape[1:] or dtype != jnp.int32:
-            rule = f"like the one that the collection was made for, int32 {list(self.rows.shape[1:])}"
+        if shape != self.table.shape[1:] or dtype != jnp.int32:
+            rule = f"like the one that the collection was made for, int32 {list(self.table.shape[1:])}"
             raise ArgumentError(f"Snapshots.add: snapshot must be {rule}; got {dtype} {list(shape)}.")
-        rows = jax.lax.dynamic_update_index_in_dim(self.rows, snapshot, self.added % len(self.rows), 0)
-        return self._replace(rows=rows, added=increment(self.added))
+        n, added = len(self.table) - 1, self.table[-1, 0]
+        return self._replace(table=self.table.at[added % n].set(snapshot).at[-1, 0].set(increment(added)))
 
     def cleared(self) -> Self:
         """Return the collection as it was before the first."""
-        return self._replace(added=jnp.int32(0))
+        return self._replace(table=self.table.at[-1, 0].set(0))
 
     def in_order(self) -> np.ndarray:
         """Return what is in it, the oldest first, `int32 [k, m]`. It waits for the device."""
-        rows, added = np.asarray(self.rows), int(self.added)
+        table = np.asarray(self.table)
+        rows, added = table[:-1], int(table[-1, 0])
         return rows[:added] if added <= len(rows) else np.roll(rows, -(added % len(rows)), axis=0)
