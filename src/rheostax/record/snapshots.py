@@ -23,8 +23,8 @@ class Snapshots(NamedTuple):
     Donate it, so that it is changed in place. Where more than n were added, the oldest are lost, and the run's warnings say how many.
 
     Attributes:
-        table: `int32 [n + 1, m]`, snapshots of m numbers; the last row begins with how many were added. It is one array, since a jitted
-            call takes some microseconds for every array that goes in and out.
+        table: `int32 [n, 1 + m]`: a row's number (1, 2, ...; 0 for an empty one), and a snapshot of m numbers. It is one array, since a
+            jitted call takes some microseconds for each that goes in and out; and XLA copies none that is written in one place only.
 
     >>> import functools, jax, jax.numpy as jnp, optax, rheostax as rx
     >>> from rheostax.record import Snapshots, snapshot
@@ -64,7 +64,7 @@ class Snapshots(NamedTuple):
         like = jax.eval_shape(lambda: snapshot)
         if getattr(like, "ndim", None) != 1 or like.dtype != jnp.int32:
             raise ArgumentError(f"Snapshots.empty: snapshot must be what rheostax.record.snapshot returns, got {like!r}.")
-        return cls(jnp.zeros((holder.n + 1, *like.shape), jnp.int32))
+        return cls(jnp.zeros((holder.n, 1 + like.shape[0]), jnp.int32))
 
     def add(self, snapshot: jax.Array) -> Self:
         """Return the collection with one more; inside or outside `jax.jit`.
@@ -72,19 +72,21 @@ class Snapshots(NamedTuple):
         Raises:
             ArgumentError: If it isn't like those before.
         """
+        n, width = self.table.shape
         shape, dtype = np.shape(snapshot), getattr(snapshot, "dtype", type(snapshot).__name__)
-        if shape != self.table.shape[1:] or dtype != jnp.int32:
-            rule = f"like the one that the collection was made for, int32 {list(self.table.shape[1:])}"
+        if shape != (width - 1,) or dtype != jnp.int32:
+            rule = f"like the one that the collection was made for, int32 [{width - 1}]"
             raise ArgumentError(f"Snapshots.add: snapshot must be {rule}; got {dtype} {list(shape)}.")
-        n, added = len(self.table) - 1, self.table[-1, 0]
-        return self._replace(table=self.table.at[added % n].set(snapshot).at[-1, 0].set(increment(added)))
+        added = self.table[:, 0].max()
+        row = jnp.concatenate([increment(added)[None], snapshot])
+        return self._replace(table=jax.lax.dynamic_update_index_in_dim(self.table, row, added % n, 0))
 
     def cleared(self) -> Self:
         """Return the collection as it was before the first."""
-        return self._replace(table=self.table.at[-1, 0].set(0))
+        return self._replace(table=self.table.at[:, 0].set(0))
 
     def in_order(self) -> np.ndarray:
         """Return what is in it, the oldest first, `int32 [k, m]`. It waits for the device."""
         table = np.asarray(self.table)
-        rows, added = table[:-1], int(table[-1, 0])
-        return rows[:added] if added <= len(rows) else np.roll(rows, -(added % len(rows)), axis=0)
+        table = table[table[:, 0] > 0]
+        return table[table[:, 0].argsort(), 1:]
