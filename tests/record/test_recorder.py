@@ -483,26 +483,28 @@ def test_a_collection_keeps_the_newest_in_order():
             wrong()
 
 
-def test_what_a_loop_hands_over_waits_for_the_next_call():
+def test_what_a_loop_hands_over_waits_for_the_next():
     kept = Kept()
     state = TX.init(PARAMS)
     recorder = rx.Recorder(state, kept)
-    snapshots = Snapshots.empty(snapshot(state, loss=0.0), 2)
 
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
     def two(state, snapshots, losses):
+        snapshots = snapshots.cleared()  # it gets the array of what waits, unless that was copied
         for loss in losses:
-            state, snapshots = collecting(state, snapshots, loss)
+            state, _ = update(state, loss)
+            snapshots = snapshots.add(snapshot(state, loss=loss))
         return state, snapshots
 
     def told():
         return [record["loss"] for record in kept.records]
 
-    state, snapshots = two(state, snapshots, LOSSES[:2])
+    state, snapshots = two(state, Snapshots.empty(snapshot(state, loss=0.0), 2), LOSSES[:2])
     recorder.scanned(snapshots)
     np.testing.assert_array_equal(told(), LOSSES[:2])  # the first is looked at
-    state, snapshots = two(state, snapshots.cleared(), LOSSES[2:4])
+    state, snapshots = two(state, snapshots, LOSSES[2:4])
     recorder.scanned(snapshots)
-    state, snapshots = two(state, snapshots.cleared(), LOSSES[4:6])  # it gets the arrays of what waits
+    state, snapshots = two(state, snapshots, LOSSES[4:6])
     np.testing.assert_array_equal(told(), LOSSES[:2])
     recorder.scanned(snapshots)
     np.testing.assert_array_equal(told(), LOSSES[:4])
@@ -511,18 +513,92 @@ def test_what_a_loop_hands_over_waits_for_the_next_call():
     assert len(told()) == 4
     assert len(recorder) == 7
     np.testing.assert_array_equal(told(), LOSSES[:7])
+    recorder.seconds = 0.0  # all is too old
+    recorder.scanned(snapshots)
+    recorder.updated(state, loss=loss)
+    assert len(told()) == 10
+    at_once = rx.Recorder(state, every=1)
+    for _ in range(2):
+        at_once.scanned(snapshots)
+        assert not at_once._handed
+
+
+def test_a_wrong_collection_takes_nothing_with_it():
+    kept = Kept()
+    state = TX.init(PARAMS)
     seen = jnp.stack([snapshot(state, loss=0.5)] * 2)
-    recorder.scanned(seen)
     wrong = seen.at[:, -1].set(0)
-    recorder.scanned(wrong)
+
+    def failing():
+        with rx.Recorder(state, kept) as recorder:
+            recorder.scanned(seen)
+            recorder.scanned(wrong)
+            with pytest.raises(rx.ArgumentError, match="stacked by scan"):
+                recorder.scanned(seen)
+            recorder.scanned(seen)
+            assert len(recorder) == 6
+            raise ZeroDivisionError
+
+    def wrong_at_the_end():
+        with rx.Recorder(state, kept) as recorder:
+            recorder.scanned(seen)
+            recorder.scanned(wrong)
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert kept.summary["reason"].startswith("ZeroDivisionError")
+    kept = Kept()
     with pytest.raises(rx.ArgumentError, match="stacked by scan"):
-        recorder.flush()
+        wrong_at_the_end()
+    assert len(kept.records) == 2
+    assert kept.summary["reason"] == "the recorder was closed"
+    recorder = rx.Recorder(state)
     recorder.close()
-    assert told()[7:] == [0.5, 0.5]
     with pytest.raises(rx.ArgumentError, match="it was closed; make another one to go on"):
         recorder.scanned(seen)
-    with pytest.raises(rx.ArgumentError, match=r"snapshots is a tracer; call the recorder outside of jax\.jit"):
-        jax.jit(rx.Recorder(state).scanned)(seen)
+
+
+def test_an_interruption_loses_nothing_that_was_handed_over(monkeypatch):
+    state = TX.init(PARAMS)
+    seen = jnp.stack([snapshot(state, loss=0.5)] * 2)
+
+    def interrupted(handed):
+        raise KeyboardInterrupt
+
+    def run(recorder):
+        with recorder, monkeypatch.context() as patch:
+            recorder.scanned(seen)
+            recorder.scanned(seen)
+            patch.setattr(recorder._intake, "fetch_handed", interrupted)
+            recorder.flush()
+
+    recorder = rx.Recorder(state)
+    with pytest.raises(KeyboardInterrupt):
+        run(recorder)
+    assert len(recorder) == 4
+
+
+def test_tracers_and_batches_are_not_handed_over():
+    state = TX.init(PARAMS)
+    seen = jnp.stack([snapshot(state)] * 2)
+    recorder = rx.Recorder(state)
+    recorder.scanned(seen, extra=jnp.ones(2))
+    for traced in (
+        recorder.scanned,
+        lambda x: recorder.scanned(seen),
+        lambda x: recorder.scanned(seen, extra=x[:, 0]),
+        lambda x: recorder.scanned(x, extra=np.ones(2)),
+    ):
+        with pytest.raises(rx.ArgumentError, match=r"it was given tracers; call the recorder outside of jax\.jit"):
+            jax.jit(traced)(seen)
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), Snapshots.empty(snapshot(state), 3))
+    with pytest.raises(rx.ArgumentError, match="a batch of them"):
+        recorder.scanned(batch)
+    with pytest.raises(rx.ArgumentError, match="a batch of them"):
+        batch.add(snapshot(state))
+    kept = jax.device_get(Snapshots.empty(snapshot(state), 3).add(snapshot(state)))
+    assert kept.in_order().shape == (1, len(snapshot(state)))
+    assert kept.cleared().in_order().shape == (0, len(snapshot(state)))
 
 
 def test_what_is_no_learning_rate_of_this_recorder_is_refused():

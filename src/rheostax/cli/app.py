@@ -115,6 +115,7 @@ def race(
     """Train many learning rates side by side, stop the worse half now and then, and tell the best.
 
     rheostax race digits --learning-rate 1e-4..1e-1 --count 16
+
     rheostax race digits --learning-rate 'Cosine([1e-3, 1e-2], "1run") * Warmup(["1ep", "3ep"])'
     """
     from rheostax.cli.race import draw, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)

@@ -33,11 +33,11 @@ def plot_race(result: Race) -> Any:
     shown = min(len(result.standings), 40)
     figure = load("matplotlib.figure", extra="plot").Figure(figsize=(11, max(3.6, 0.24 * shown + 1.2)), layout="constrained")
     losses, scores = figure.subplots(1, 2, width_ratios=[3, 2])
-    for one in reversed(result.standings):
-        _draw_losses(losses, one, max(1, result.steps // 60))
+    drawn = [_draw_losses(losses, one, max(1, result.steps // 60)) for one in reversed(result.standings)]
     for rung in result.rungs[:-1]:
         losses.axvline(rung.end, color=RUNG, linewidth=0.8, zorder=0)
-    finite = np.concatenate([one.losses[np.isfinite(one.losses)] for one in result.standings if not one.diverged])
+    whole = [values for one, values in zip(reversed(result.standings), drawn, strict=True) if not one.diverged]
+    finite = np.concatenate([np.zeros(0), *(values[np.isfinite(values)] for values in whole)])
     if finite.size and finite.min() > 0:
         losses.set(yscale="log", ylim=(finite.min() * 0.8, np.percentile(finite, 99.5) * 1.3))
     losses.set(xlabel="updates", ylabel="training loss, smoothed")
@@ -48,8 +48,8 @@ def plot_race(result: Race) -> Any:
     return figure
 
 
-def _draw_losses(axis: Any, one: Standing, width: int) -> None:
-    """Draw the means over `width` updates: the same for all, or those that trained less would look noisier."""
+def _draw_losses(axis: Any, one: Standing, width: int) -> np.ndarray:
+    """Draw the means over `width` updates, and return them: the same for all, or those that trained less would look noisier."""
     width = min(width, len(one.losses))
     values = one.losses[: len(one.losses) // width * width].reshape(-1, width).mean(1)
     counts = (np.arange(len(values)) + 0.5) * width
@@ -57,6 +57,7 @@ def _draw_losses(axis: Any, one: Standing, width: int) -> None:
     axis.plot(counts, values, color=WINNER if first else OTHER, linewidth=1.8 if first else 0.9, zorder=3 if first else 1)
     if one.diverged:
         axis.plot(counts[-1:], values[-1:], marker="x", color="#7a1f1f", zorder=4)
+    return values
 
 
 def _draw_scores(axis: Any, standings: tuple[Standing, ...], metric: str) -> None:

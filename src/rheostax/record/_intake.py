@@ -153,14 +153,14 @@ class Intake:
     def hand(self, snapshots: Any, metrics: Mapping[str, Any], time: float) -> Handed:
         """Keep what a loop hands over from being deleted."""
         given = {name: value for name, value in metrics.items() if value is not None}
-        rows = snapshots.table if isinstance(snapshots, Snapshots) else snapshots
-        if not all(isinstance(array, jax.Array) for array in (rows, *given.values())):
-            return Handed(snapshots, given, time)
-        if isinstance(rows, jax.core.Tracer):
-            raise ArgumentError("Recorder.scanned: snapshots is a tracer; call the recorder outside of jax.jit.")
-        shapes = (rows.aval, *((name, value.aval) for name, value in given.items()))
-        snapshots, given = jax.tree.map(jnp.copy, (snapshots, given))
-        return Handed(snapshots, given, time, shapes)
+        arrays = [snapshots.table if isinstance(snapshots, Snapshots) else snapshots, *given.values()]
+        shapes, kept = None, (snapshots, given)
+        if all(isinstance(array, jax.Array) for array in arrays):
+            shapes = (tuple(array.aval for array in arrays), tuple(given))
+            kept = jax.tree.map(jnp.copy, kept)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arrays, kept))):
+            raise ArgumentError("Recorder.scanned: it was given tracers; call the recorder outside of jax.jit.")
+        return Handed(*kept, time, shapes)
 
     def knows(self, handed: Handed) -> bool:
         """Tell whether something of the same shapes has been looked at."""

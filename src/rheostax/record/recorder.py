@@ -46,8 +46,8 @@ class Recorder:
         config: The run's settings, for the sinks; the expression, device and versions are added.
 
     Attributes:
-        decisions: The decisions so far.
-        nonfinite: How many values of each metric were NaN or infinite.
+        decisions: The decisions in what has been fetched.
+        nonfinite: How many values of each metric in it were NaN or infinite.
 
     Raises:
         StateError: If there is no control in `x`.
@@ -148,7 +148,8 @@ class Recorder:
     def scanned(self, snapshots: Any, /, **metrics: Any) -> None:
         """Record the updates of a scanned loop, or those that a loop has collected.
 
-        What is on the device is fetched at the next call, so that the device goes on meanwhile; only the first of a shape is waited for.
+        What is on the device is fetched when the next is handed over or a batch is sent, so that the device goes on meanwhile. The first
+        of a shape is waited for, as metrics are that are on the host, and all if `every` is 1.
 
         Args:
             snapshots: `int32 [n, m]`: what `snapshot` returned after each update, stacked by `jax.lax.scan`; or `Snapshots`.
@@ -159,9 +160,12 @@ class Recorder:
                 come before.
         """
         self._require_open()
-        self.flush()
-        self._handed = self._intake.hand(snapshots, metrics, time.perf_counter() - self._started)
-        if not self._intake.knows(self._handed):
+        handed = self._intake.hand(snapshots, metrics, time.perf_counter() - self._started)
+        try:
+            self.flush()
+        finally:
+            self._handed = handed
+        if not self._held_back or not self._intake.knows(handed):
             self.flush()
 
     def flush(self) -> None:
@@ -177,9 +181,11 @@ class Recorder:
         """
         if self._closed:
             return
-        self.flush()
-        self._closed = True
-        self._outlets.tell("close", self._summary(reason) | summary, self._count)
+        try:
+            self.flush()
+        finally:
+            self._closed = True
+            self._outlets.tell("close", self._summary(reason) | summary, self._count)
 
     def __enter__(self) -> Recorder:
         return self
@@ -261,14 +267,13 @@ class Recorder:
         arrays, names, others = self._intake.take(x, metrics)
         now, waiting = time.perf_counter() - self._started, self._waiting
         waiting.append(Entry(arrays, names, others, applied, now, said))
-        if len(waiting) >= self._most or now - waiting[0].time > self.seconds:
+        if len(waiting) >= self._most or now - (self._handed or waiting[0]).time > self.seconds:
             self._send(max(len(waiting) - self._held_back, 1))
 
     def _send(self, n: int) -> None:
         """Fetch what a loop handed over and after it the n oldest moments, and tell the sinks."""
-        handed, self._handed = self._handed, None
-        if handed is not None:
-            rows, columns = self._intake.fetch_handed(handed)
+        if self._handed is not None:
+            handed, (rows, columns) = self._handed, self._fetch_handed()
             began = self._chunks[-1].time[-1] if self._chunks else 0.0
             times = np.linspace(began, handed.time, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
             self._digest(rows, columns, np.ones(len(rows), bool), times)
@@ -279,6 +284,17 @@ class Recorder:
         applied = np.array([entry.applied for entry in whole])
         said = {i: entry.said for i, entry in enumerate(whole) if entry.said is not None}
         self._digest(rows, columns, applied, np.array([entry.time for entry in whole]), said)
+
+    def _fetch_handed(self) -> tuple[np.ndarray, list[Column]]:
+        """Fetch what a loop handed over. An interruption leaves it where it is; what is wrong is dropped."""
+        assert self._handed is not None
+        try:
+            fetched = self._intake.fetch_handed(self._handed)
+        except ArgumentError:
+            self._handed = None
+            raise
+        self._handed = None
+        return fetched
 
     def _digest(
         self, rows: np.ndarray, columns: list[Column], applied: np.ndarray, times: np.ndarray, said: Mapping[int, int] | None = None

@@ -72,7 +72,7 @@ class Snapshots(NamedTuple):
         Raises:
             ArgumentError: If it isn't like those before.
         """
-        n, width = self.table.shape
+        n, width = self._shape()
         shape, dtype = np.shape(snapshot), getattr(snapshot, "dtype", type(snapshot).__name__)
         if shape != (width - 1,) or dtype != jnp.int32:
             rule = f"like the one that the collection was made for, int32 [{width - 1}]"
@@ -83,10 +83,22 @@ class Snapshots(NamedTuple):
 
     def cleared(self) -> Self:
         """Return the collection as it was before the first."""
-        return self._replace(table=self.table.at[:, 0].set(0))
+        return self._replace(table=jnp.asarray(self.table).at[..., 0].set(0))
 
     def in_order(self) -> np.ndarray:
-        """Return what is in it, the oldest first, `int32 [k, m]`. It waits for the device."""
+        """Return what is in it, the oldest first, `int32 [k, m]`. It waits for the device.
+
+        Raises:
+            ArgumentError: If it is a batch of collections.
+        """
+        self._shape()
         table = np.asarray(self.table)
         table = table[table[:, 0] > 0]
         return table[table[:, 0].argsort(), 1:]
+
+    def _shape(self) -> tuple[int, int]:
+        if np.ndim(self.table) != 2:
+            one = "take one of it: jax.tree.map(lambda x: x[i], snapshots)"
+            raise ArgumentError(f"Snapshots: this is a batch of them, int32 {list(np.shape(self.table))}; {one}.")
+        n, width = np.shape(self.table)
+        return n, width
