@@ -48,6 +48,8 @@ def test_a_grid_is_raced_and_told_in_words():
         ({"name": "digit"}, "There is no task 'digit'"),
         ({"learning_rate": "1e-1..1e-4"}, "a range LOW..HIGH must have 0 < LOW < HIGH, got '1e-1..1e-4'"),
         ({"learning_rate": "Cosin(0.1, 10)", "count": None}, "Cosine"),
+        ({"learning_rate": "1..a"}, "a range must be two numbers, such as 1e-4..1e-1, got '1..a'"),
+        ({"learning_rate": "1e-4.."}, "a range must be two numbers, such as 1e-4..1e-1, got '1e-4..'"),
         ({"learning_rate": "Cosine([0.1, 0.2], 10)"}, "--count is for a range LOW..HIGH"),
         ({"execution": "parallel"}, "execution must be one of"),
     ],
@@ -86,5 +88,6 @@ def test_ranges_are_even_in_the_logarithm():
     assert list(peak_range(" 0.001 .. 2.5e-1", 2)) == pytest.approx([0.001, 0.25])
     assert peak_range("Cosine(0.1, 10)", 2) is None
     assert peak_range("Join([1e-4..1], 3)", 2) is None
+    assert peak_range("1..clip(min_value=0.1)", 2) is None
     with pytest.raises(ArgumentError, match="--count must be at least 2"):
         peak_range("1..2", 1)

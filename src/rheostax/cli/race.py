@@ -53,13 +53,13 @@ def draw(result: Race, picture: Path) -> Path:
 
 def peak_range(text: str, count: int) -> Any:
     """Return `count` peaks from LOW..HIGH, evenly in the logarithm; None if the text is no range."""
+    if ".." not in text or "(" in text:  # 1..clip(...) is an expression
+        return None
     match = RANGE.fullmatch(text)
-    if not match:
-        return None
     try:
-        low, high = map(float, match.groups())
+        low, high = map(float, match.groups() if match else ())
     except ValueError:
-        return None
+        raise ArgumentError(f"--learning-rate: a range must be two numbers, such as 1e-4..1e-1, got {text!r}.") from None
     if not 0 < low < high < np.inf:
         raise ArgumentError(f"--learning-rate: a range LOW..HIGH must have 0 < LOW < HIGH, got {text!r}.")
     if count < 2:
