@@ -565,17 +565,26 @@ def test_an_interruption_loses_nothing_that_was_handed_over(monkeypatch):
     def interrupted(handed):
         raise KeyboardInterrupt
 
-    def run(recorder):
+    def run(recorder, call):
         with recorder, monkeypatch.context() as patch:
             recorder.scanned(seen)
             recorder.scanned(seen)
             patch.setattr(recorder._intake, "fetch_handed", interrupted)
-            recorder.flush()
+            call(recorder)
 
-    recorder = rx.Recorder(state)
-    with pytest.raises(KeyboardInterrupt):
-        run(recorder)
-    assert len(recorder) == 4
+    for call in (rx.Recorder.flush, lambda recorder: recorder.scanned(seen)):  # what is given to the call itself isn't taken
+        recorder = rx.Recorder(state)
+        with pytest.raises(KeyboardInterrupt):
+            run(recorder, call)
+        assert len(recorder) == 4
+
+
+def test_a_collection_that_is_donated_is_written_in_place():
+    snapshots = Snapshots.empty(snapshot(TX.init(PARAMS), loss=0.0), 500)
+    told = collecting.lower(TX.init(PARAMS), snapshots, LOSSES[0]).compile().as_text()
+    rows, width = snapshots.table.shape
+    assert f"s32[{rows},{width}]" in told
+    assert not re.search(rf"s32\[{rows},{width}\]\S* copy\(", told)
 
 
 def test_tracers_and_batches_are_not_handed_over():

@@ -163,8 +163,10 @@ class Recorder:
         handed = self._intake.hand(snapshots, metrics, time.perf_counter() - self._started)
         try:
             self.flush()
-        finally:
+        except Exception:  # of what came before; an interruption leaves that in its place
             self._handed = handed
+            raise
+        self._handed = handed
         if not self._held_back or not self._intake.knows(handed):
             self.flush()
 
@@ -290,7 +292,7 @@ class Recorder:
         assert self._handed is not None
         try:
             fetched = self._intake.fetch_handed(self._handed)
-        except ArgumentError:
+        except Exception:
             self._handed = None
             raise
         self._handed = None
