@@ -26,16 +26,16 @@ from benchmarks._report import Row, Target, Topic, compared
 from benchmarks.update_jax import arguments, make_step
 from rheostax.record import JsonLines, Snapshots, snapshot
 
-COMPUTING, IN_PYTHON = [320] * 5, [192] * 5  # widths with which an update takes about a millisecond under either
+COMPUTING, IN_PYTHON = [320] * 5, [192] * 6  # widths with which an update takes about a millisecond under either
 TURNS = 10  # in which the updates of a round are made, so that a slow moment of the machine meets all loops
-WAYS = {  # whether JSON Lines are written, and what the step returns for the recorder
+WAYS = {  # whether JSON Lines are written, and what the step returns in place of the loss
     "recorded in memory": (False, None),
     "recorded as JSON Lines": (True, None),
     "recorded as JSON Lines, the step returns a snapshot": (True, "snapshot"),
     "recorded as JSON Lines, the step collects snapshots": (True, "snapshots"),
 }
 
-Step = Callable[[], tuple[jax.Array, Any]]  # makes an update, and returns its loss and what the recorder is given
+Step = Callable[[], tuple[Any, Any]]  # makes an update, and returns its loss, or None, and what the recorder is given
 
 
 def run(quick: bool = False) -> Topic:
@@ -76,22 +76,21 @@ def _block(step: Step, updates: int, recorder: rx.Recorder | None = None) -> Blo
 
     def block() -> Any:
         for i in itertools.islice(position, updates // TURNS):
-            loss, seen = step()
+            told = step()
             if recorder is not None:
-                record(recorder, loss, seen, last=i == updates - 1)
-        return loss
+                record(recorder, *told, last=i == updates - 1)
+        return told[1] if told[0] is None else told[0]
 
     return block
 
 
-def record(recorder: rx.Recorder, loss: jax.Array, seen: Any, last: bool) -> None:
-    if isinstance(seen, Snapshots):
-        if last:
-            recorder.scanned(seen)
-    elif isinstance(seen, jax.Array):  # a snapshot, and the loss in it
-        recorder.updated(seen)
-    else:
+def record(recorder: rx.Recorder, loss: jax.Array | None, seen: Any, last: bool) -> None:
+    if loss is not None:
         recorder.updated(seen, loss=loss)
+    elif not isinstance(seen, Snapshots):
+        recorder.updated(seen)
+    elif last:
+        recorder.scanned(seen)
 
 
 def _calls(made: tuple[Any, Step], updates: int, rounds: int) -> np.ndarray:
@@ -117,24 +116,24 @@ def _pure(widths: list[int], n: int, inside: str | None) -> tuple[Any, Step]:
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def telling(*given: Any) -> Any:
         params, state, loss = plain(*given)
-        return params, state, loss, snapshot(state, loss=loss)
+        return params, state, snapshot(state, loss=loss)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
     def collecting(params: Any, state: Any, snapshots: Snapshots, *data: Any) -> Any:
         params, state, loss = plain(params, state, *data)
-        return params, state, loss, snapshots.add(snapshot(state, loss=loss))
+        return params, state, snapshots.add(snapshot(state, loss=loss))
 
     snapshots, made = Snapshots.empty(snapshot(state, loss=0.0), n), 0
 
-    def step() -> tuple[jax.Array, Any]:
+    def step() -> tuple[Any, Any]:
         nonlocal params, state, snapshots, made
         if inside == "snapshot":
-            params, state, loss, seen = telling(params, state, x, y)
-            return loss, seen
+            params, state, seen = telling(params, state, x, y)
+            return None, seen
         if inside == "snapshots":
-            params, state, loss, snapshots = collecting(params, state, snapshots if made % n else snapshots.cleared(), x, y)
+            params, state, snapshots = collecting(params, state, snapshots if made % n else snapshots.cleared(), x, y)
             made += 1
-            return loss, snapshots
+            return None, snapshots
         params, state, loss = plain(params, state, x, y)
         return loss, state
 
@@ -152,18 +151,18 @@ def _nnx(widths: list[int], n: int, inside: str | None) -> tuple[Any, Step]:
         loss, grads = nnx.value_and_grad(work.squared_error)(model, x, y)
         optimizer.update(model, grads, value=loss)
         if inside is None:
-            return loss, None
+            return loss
         seen = snapshot(optimizer, loss=loss)
-        return loss, (seen if snapshots is None else snapshots.add(seen))
+        return seen if snapshots is None else snapshots.add(seen)
 
     snapshots, made = Snapshots.empty(snapshot(optimizer, loss=0.0), n) if inside == "snapshots" else None, 0
 
-    def step() -> tuple[jax.Array, Any]:
+    def step() -> tuple[Any, Any]:
         nonlocal snapshots, made
-        loss, seen = update(model, optimizer, snapshots, x, y)
+        told = update(model, optimizer, snapshots, x, y)
         if snapshots is not None:
             made += 1
-            snapshots = seen if made % n else seen.cleared()
-        return loss, (optimizer if inside is None else seen)
+            snapshots = told if made % n else told.cleared()
+        return (told, optimizer) if inside is None else (None, told)
 
     return optimizer, step

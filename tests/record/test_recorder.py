@@ -468,7 +468,7 @@ def test_a_collection_keeps_the_newest_in_order():
         recorder.scanned(snapshots.cleared())  # nothing
         np.testing.assert_array_equal(recorder.history["count"], range(7, 12))
         np.testing.assert_array_equal(recorder.history["loss"], LOSSES[7:])
-        assert "7 updates went by without being recorded" in recorder._warnings(recorder._reader.read(recorder._last[None]))[-1]
+        assert "7 updates went by without being recorded" in recorder._ledger.warnings()[-1]
     for count in (4, 5, 6):
         kept = Snapshots.empty(jnp.zeros(2, jnp.int32), 5)
         for i in range(count):

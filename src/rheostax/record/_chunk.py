@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["OWN", "Chunk", "Column", "Entry", "columns_of", "history", "label", "labelled"]
+__all__ = ["OWN", "Chunk", "Column", "history", "label", "labelled"]
 
 OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
-
-
-class Entry(NamedTuple):
-    """What is kept of one moment; until it is fetched, on the device."""
-
-    arrays: tuple[Any, ...]  # one after the other a vector, int32 [m + names]: what `snapshot` returns, metrics behind it
-    names: tuple[str, ...]  # of these metrics
-    others: dict[str, Any]  # further metrics: floats, and arrays before they are fetched
-    applied: bool  # whether it was an update
-    time: float
-    said: int | None  # what the caller says that the count is
 
 
 class Column(NamedTuple):
@@ -100,37 +88,6 @@ def _quoted(name: str) -> str:
     return json.dumps(name).replace("%", "%%")
 
 
-def columns_of(entries: Sequence[Entry], size: int) -> tuple[np.ndarray, list[Column]]:
-    """Fetch vectors and take them apart: what lies before `size`, `int32 [n, size]`, and the metrics."""
-    found: dict[tuple[str, bool], tuple[list[Any], list[Any]]] = {}
-    heads, at = [np.zeros((0, size), np.int32)], 0
-    for (names, *_), group in itertools.groupby(entries, _kind):
-        some = list(group)
-        rows = np.concatenate([_bits(column) for column in zip(*(entry.arrays for entry in some), strict=True)], axis=1)
-        own = rows.shape[1] - len(names)
-        heads.append(rows[:, :size])
-        given = [(name, np.arange(len(some)), rows[:, own + i].view(np.float32)) for i, name in enumerate(names)]
-        told = (column for column in labelled(rows[:, size:own]) if column.name not in names)
-        for name, places, column in (*told, *given):
-            where, values = found.setdefault((name, True), ([], []))
-            where.append(at + places)
-            values.append(column)
-        for i, others in enumerate((entry.others for entry in some), start=at):
-            for name, value in others.items() if others else ():
-                where, values = found.setdefault((name, isinstance(value, np.float32)), ([], []))
-                where.append([i])
-                values.append([value])
-        at += len(some)
-    columns = [Column(name, np.concatenate(where), np.concatenate(values)) for (name, _), (where, values) in found.items()]
-    return np.concatenate(heads), columns
-
-
-def _kind(entry: Entry) -> tuple[Any, ...]:
-    """Return what the entries have in common whose vectors are rows of one array."""
-    arrays = entry.arrays
-    return entry.names, len(arrays), arrays[0].shape
-
-
 def label(names: Sequence[str]) -> np.ndarray:
     """Return what stands behind metrics in a vector and says what they are called, `int32 [n]`: the names, and how many."""
     text = "\0".join(names).encode()
@@ -152,19 +109,6 @@ def labelled(tails: np.ndarray) -> Iterator[Column]:
         rows, left = left[same], left[~same]
         for i, name in enumerate(first[first[-1] : -1].tobytes().rstrip(b"\0").decode().split("\0")):
             yield Column(name, rows, tails[rows, i].view(np.float32))
-
-
-def _bits(arrays: Sequence[Any]) -> np.ndarray:
-    """Return arrays of one shape as the rows of an `int32 [n, ...]`.
-
-    Python's buffer protocol, which JAX offers on a CPU, hands over a small array in a sixth of the time that numpy takes. Arrays of
-    several dtypes don't fit the shape and take the other way, as those on other devices do.
-    """
-    try:
-        block = np.frombuffer(b"".join(arrays), arrays[0].dtype).reshape(len(arrays), -1)
-    except (BufferError, TypeError, ValueError, RuntimeError):
-        block = np.stack(arrays).reshape(len(arrays), -1)
-    return block if block.dtype == np.int32 else block.astype(np.float32, copy=False).view(np.int32)
 
 
 def history(chunks: list[Chunk]) -> dict[str, np.ndarray]:

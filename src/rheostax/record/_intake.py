@@ -12,7 +12,8 @@ import numpy as np
 
 from rheostax._words import counted
 from rheostax.errors import ArgumentError, RheostaxWarning
-from rheostax.record._chunk import OWN, Column, Entry, columns_of, labelled
+from rheostax.record._chunk import OWN, Column, labelled
+from rheostax.record._entries import Bare, Entry, columns_of
 from rheostax.record.snapshot import SINGLE, Reader, pack
 from rheostax.record.snapshots import Snapshots
 
@@ -24,8 +25,8 @@ class Handed(NamedTuple):
 
     snapshots: Any  # int32 [n, m], or Snapshots
     metrics: dict[str, Any]  # [n] each
+    shapes: Any  # of all this where it is on the device
     time: float
-    shapes: Any = None  # of all this where it is on the device
 
 
 class Intake:
@@ -44,13 +45,12 @@ class Intake:
         self._array: Any = None  # the type of a metric on the device
         self._copies: bool | None = None  # whether to copy; None as long as it isn't known
         self._before: Any = None  # an array of the state that came before
-        self._vector: Any = None  # shape and dtype of the last snapshot
+        self.kind: Any = None  # of the last snapshot
+        self.vector: Any = None  # its shape and dtype
         self._vectors: set[Any] = set()  # and of all that have come, and of what was handed over
 
     def take(self, x: Any, metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], dict[str, Any]]:
         """Return the first three fields of an entry."""
-        if not metrics and type(x) is self._array and x.aval is self._vector:
-            return (x,), (), {}
         single: list[str] = []
         values: list[Any] = []
         others: dict[str, Any] = {}
@@ -120,13 +120,15 @@ class Intake:
                 raise ArgumentError(f"Recorder: x must be {rule}; got {x.dtype} {list(x.shape)}.")
             require_once("Recorder", told, metrics)
             self._vectors.add(x.aval)
-        self._array, self._vector = type(x), x.aval
+        self._array = self.kind = type(x)
+        self.vector = x.aval
 
-    def fetch(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], np.ndarray, list[Column]]:
+    def fetch(self, entries: Sequence[Entry | Bare]) -> tuple[Sequence[Entry | Bare], np.ndarray, list[Column]]:
         """Return the entries without those that were deleted, and what `columns_of` makes of them. It waits for the device."""
-        waiting = [(entry.others, name, value) for entry in entries for name, value in entry.others.items() if type(value) is not float]
-        if next(iter(entries[0].arrays[0].devices())).platform != "cpu":  # there they needn't be copied
-            for array in [array for entry in entries for array in entry.arrays] + [value for _, _, value in waiting]:
+        told = [entry.others for entry in entries if isinstance(entry, Entry)]
+        waiting = [(others, name, value) for others in told for name, value in others.items() if type(value) is not float]
+        if next(iter(_arrays(entries[0])[0].devices())).platform != "cpu":  # there they needn't be copied
+            for array in [array for entry in entries for array in _arrays(entry)] + [value for _, _, value in waiting]:
                 array.copy_to_host_async()
         for others, name, value in waiting:
             others[name] = np.float32(value) if value.dtype in SINGLE else float(value)
@@ -136,8 +138,10 @@ class Intake:
             whole = [kept for entry in entries for kept in self._rescued(entry)]
             return whole, *columns_of(whole, self._reader.size)
 
-    def _rescued(self, entry: Entry) -> list[Entry]:
+    def _rescued(self, entry: Entry | Bare) -> list[Entry | Bare]:
         """Return an entry with NaN for metrics that were deleted, or nothing if the state was."""
+        if not isinstance(entry, Entry):
+            return [entry]
         own = len(entry.arrays) - len(entry.names)
         if own <= 0:  # one vector, a copy
             return [entry]
@@ -160,7 +164,7 @@ class Intake:
             kept = jax.tree.map(jnp.copy, kept)
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arrays, kept))):
             raise ArgumentError("Recorder.scanned: it was given tracers; call the recorder outside of jax.jit.")
-        return Handed(*kept, time, shapes)
+        return Handed(*kept, shapes, time)
 
     def knows(self, handed: Handed) -> bool:
         """Tell whether something of the same shapes has been looked at."""
@@ -186,6 +190,10 @@ class Intake:
             told += "is left out." if name == "learning_rate" else f"has NaN. Hand over a copy: jnp.copy({name})."
             warnings.warn(told, RheostaxWarning, stacklevel=5)
         self._deleted.clear()
+
+
+def _arrays(entry: Entry | Bare) -> tuple[Any, ...]:
+    return entry.arrays if isinstance(entry, Entry) else entry[:1]
 
 
 def told_in(snapshots: Any, size: int) -> list[Column] | None:

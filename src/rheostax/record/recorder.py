@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from rheostax import _check
-from rheostax._words import counted, plain
-from rheostax.describe import describe
 from rheostax.errors import ArgumentError, StateError
-from rheostax.record._chunk import Chunk, Column, Entry, history
+from rheostax.record._chunk import Column, history
+from rheostax.record._entries import Bare, Entry
 from rheostax.record._intake import Handed, Intake
-from rheostax.record._moments import decisions_in, rates_by_group
+from rheostax.record._ledger import Ledger
 from rheostax.record._outlets import Outlets, settings
-from rheostax.record._saved import arrays_of, chunk_of, decisions_from
 from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
-from rheostax.record.snapshot import Reader, Seen
+from rheostax.record.snapshot import Reader
 from rheostax.state import controls, opt_state
 
 __all__ = ["Recorder"]
@@ -44,10 +42,6 @@ class Recorder:
         every: Updates in a batch, >= 1.
         seconds: A batch is also sent when its first update is so old, >= 0.
         config: The run's settings, for the sinks; the expression, device and versions are added.
-
-    Attributes:
-        decisions: The decisions in what has been fetched.
-        nonfinite: How many values of each metric in it were NaN or infinite.
 
     Raises:
         StateError: If there is no control in `x`.
@@ -77,22 +71,28 @@ class Recorder:
         self.every, self.seconds = every, seconds
         _check.whole(self, "every")
         _check.number(self, "seconds")
-        self._reader = Reader(x)
-        self._intake = Intake(self._reader)
-        self._waiting: list[Entry] = []
+        self._waiting: list[Entry | Bare] = []
         self._handed: Handed | None = None  # what a loop handed over; older than what is waiting
-        self._chunks: list[Chunk] = []
-        self._last = self._reader.first
-        self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
-        self._unrecorded = 0
+        self._begin(reader := Reader(x), Ledger(reader))
         self._held_back = min(HELD_BACK, every // 2)
         self._most = every + self._held_back
         self._closed = False
-        self.decisions: list[Decision] = []
-        self.nonfinite: dict[str, int] = {}
         self._outlets = Outlets(sinks)
         self._outlets.open(self._expressions() | environment() | settings(config))
         self._started = time.perf_counter()
+
+    def _begin(self, reader: Reader, ledger: Ledger) -> None:
+        self._reader, self._intake, self._ledger = reader, Intake(reader), ledger
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The decisions in what has been fetched."""
+        return self._ledger.decisions
+
+    @property
+    def nonfinite(self) -> dict[str, int]:
+        """How many values of each metric in it were NaN or infinite."""
+        return self._ledger.nonfinite
 
     @property
     def failed(self) -> dict[str, str]:
@@ -116,7 +116,13 @@ class Recorder:
             ArgumentError: If a metric is no real scalar, or has the name of a field of the record.
             StateError: If `x` doesn't hold the learning rate that the recorder was made for.
         """
-        self._keep(x, metrics, True)
+        if metrics or type(x) is not self._intake.kind or x.aval is not self._intake.vector or self._closed:
+            self._keep(x, metrics, True)
+            return
+        now, waiting = time.perf_counter() - self._started, self._waiting
+        waiting.append((x, now))  # the same that `_keep` does, without its calls: they are a part of what an update takes
+        if len(waiting) >= self._most or now - (self._handed or waiting[0])[-1] > self.seconds:
+            self._send(max(len(waiting) - self._held_back, 1))
 
     def observed(self, x: Any, /, **metrics: Any) -> None:
         """Record metrics between updates, such as a validation's, after `observe` if the policies hear of them.
@@ -187,7 +193,7 @@ class Recorder:
             self.flush()
         finally:
             self._closed = True
-            self._outlets.tell("close", self._summary(reason) | summary, self._count)
+            self._outlets.tell("close", self._summary(reason) | summary, self._ledger.count)
 
     def __enter__(self) -> Recorder:
         return self
@@ -207,14 +213,12 @@ class Recorder:
     def saved(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what a checkpoint keeps of the recorder, flushed first: JSON, and arrays by name. See `rx.Checkpoints`."""
         self.flush()
+        kept, arrays = self._ledger.saved()
         told = {
-            "unrecorded": self._unrecorded,
-            "nonfinite": dict(self.nonfinite),
-            "decisions": [decision.to_json() for decision in self.decisions],
             "seconds": time.perf_counter() - self._started,
             "sinks": self._outlets.marks(),
         }
-        return told, arrays_of(self._chunks)
+        return kept | told, arrays
 
     def resume(self, x: Any, told: Any, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on where a saved recorder was; what was recorded since is forgotten, by those sinks too that can be cut back.
@@ -229,15 +233,10 @@ class Recorder:
         """
         if not isinstance(told, dict) or set(told) != {"unrecorded", "nonfinite", "decisions", "seconds", "sinks"}:
             raise StateError("The checkpoint's recorder is damaged.")
-        chunk, decisions = chunk_of(arrays), decisions_from(told["decisions"])
+        ledger = Ledger.resumed(reader := Reader(x), told, arrays)
         self._outlets.rewind(told["sinks"])
-        self._reader = Reader(x)
-        self._intake = Intake(self._reader)
-        self._last, self._waiting, self._handed = self._reader.first, [], None
-        self._count = int(max(one.count[0] for one in self._reader.read(self._last[None])))
-        self._chunks = [chunk] if len(chunk) else []
-        self.decisions, self.nonfinite = decisions, dict(told["nonfinite"])
-        self._unrecorded = int(told["unrecorded"])
+        self._begin(reader, ledger)
+        self._waiting, self._handed = [], None
         self._started = time.perf_counter() - float(told["seconds"])
 
     @property
@@ -248,17 +247,17 @@ class Recorder:
         recorder was made.
         """
         self.flush()
-        return history(self._chunks)
+        return history(self._ledger.chunks)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the records, flushed first: dicts of plain numbers."""
         self.flush()
-        return (record for chunk in self._chunks for record in chunk)
+        return (record for chunk in self._ledger.chunks for record in chunk)
 
     def __len__(self) -> int:
         if self._handed is not None:
             self.flush()
-        return sum(map(len, self._chunks)) + len(self._waiting)
+        return sum(map(len, self._ledger.chunks)) + len(self._waiting)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -268,24 +267,28 @@ class Recorder:
         self._require_open()
         arrays, names, others = self._intake.take(x, metrics)
         now, waiting = time.perf_counter() - self._started, self._waiting
-        waiting.append(Entry(arrays, names, others, applied, now, said))
-        if len(waiting) >= self._most or now - (self._handed or waiting[0]).time > self.seconds:
+        waiting.append(Entry(arrays, names, others, applied, said, now))
+        if len(waiting) >= self._most or now - (self._handed or waiting[0])[-1] > self.seconds:
             self._send(max(len(waiting) - self._held_back, 1))
 
     def _send(self, n: int) -> None:
         """Fetch what a loop handed over and after it the n oldest moments, and tell the sinks."""
         if self._handed is not None:
             handed, (rows, columns) = self._handed, self._fetch_handed()
-            began = self._chunks[-1].time[-1] if self._chunks else 0.0
+            began = self._ledger.chunks[-1].time[-1] if self._ledger.chunks else 0.0
             times = np.linspace(began, handed.time, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
             self._digest(rows, columns, np.ones(len(rows), bool), times)
         entries, self._waiting = self._waiting[:n], self._waiting[n:]
         if not entries:
             return
         whole, rows, columns = self._intake.fetch(entries)
-        applied = np.array([entry.applied for entry in whole])
-        said = {i: entry.said for i, entry in enumerate(whole) if entry.said is not None}
-        self._digest(rows, columns, applied, np.array([entry.time for entry in whole]), said)
+        applied, said = np.ones(len(whole), bool), {}
+        for i, entry in enumerate(whole):
+            if isinstance(entry, Entry):
+                applied[i] = entry.applied
+                if entry.said is not None:
+                    said[i] = entry.said
+        self._digest(rows, columns, applied, np.array([entry[-1] for entry in whole]), said)
 
     def _fetch_handed(self) -> tuple[np.ndarray, list[Column]]:
         """Fetch what a loop handed over. An interruption leaves it where it is; what is wrong is dropped."""
@@ -298,55 +301,24 @@ class Recorder:
         self._handed = None
         return fetched
 
-    def _digest(
-        self, rows: np.ndarray, columns: list[Column], applied: np.ndarray, times: np.ndarray, said: Mapping[int, int] | None = None
-    ) -> None:
-        """Make records of what was fetched, find the decisions, and tell the sinks."""
-        if not len(rows):
-            self._intake.warn_of_deleted()
-            return
-        before = self._count
-        seen = self._reader.read(np.concatenate([self._last[None], rows]))
-        self._last = rows[-1]
-        counts = np.max([one.count for one in seen], axis=0).astype(np.int64)
-        grown = np.diff(counts)
-        self._unrecorded += int(np.maximum(grown - 1, 0).sum())
-        own = np.where(applied & (grown > 0), counts[1:] - 1, counts[1:])
-        for i, count in (said or {}).items():
-            own[i] = count
-        self._count = int(counts[-1])
-        for column in columns:
-            if bad := int(np.sum(~np.isfinite(column.values))):
-                self.nonfinite[column.name] = self.nonfinite.get(column.name, 0) + bad
-        chunk = Chunk(own, rates_by_group(seen), columns, times)
-        self._chunks.append(chunk)
-        decisions = sorted((decision for one in seen for decision in decisions_in(one)), key=lambda decision: decision.count)
-        self.decisions += decisions
-        if self._outlets.sinks:
-            self._outlets.tell("write", chunk, before)
-            if decisions:
-                self._outlets.tell("decide", decisions, before)
+    def _digest(self, rows: np.ndarray, *rest: Any) -> None:
+        """Make records of what was fetched, and tell the sinks."""
+        if len(rows):
+            before = self._ledger.count
+            chunk, decisions = self._ledger.digest(rows, *rest)
+            if self._outlets.sinks:
+                self._outlets.tell("write", chunk, before)
+                if decisions:
+                    self._outlets.tell("decide", decisions, before)
         self._intake.warn_of_deleted()
 
     def _summary(self, reason: str) -> dict[str, Any]:
-        seen = self._reader.read(self._last[None])
-        rates = {name: plain(rate[-1]) for name, rate in rates_by_group(seen).items()}
+        failed = [f"{sink} failed: {why}" for sink, why in self.failed.items()]
         return {
             "reason": reason,
             "failed": False,
             "interrupted": False,
-            "count": self._count,
-            "learning_rate": rates.get("", rates),
-            "metrics": {name: value for chunk in self._chunks for name, value in chunk.latest().items()},
-            "nonfinite": self.nonfinite,
-            "decisions": [decision.to_json() for decision in self.decisions],
-            "warnings": self._warnings(seen),
+            **self._ledger.summary(),
+            "warnings": self._ledger.warnings() + failed,
             "seconds": time.perf_counter() - self._started,
         }
-
-    def _warnings(self, seen: Sequence[Seen]) -> list[str]:
-        found = [warning for one in seen for description in describe(one.state).each for warning in description.warnings]
-        if self._unrecorded:
-            told = counted(self._unrecorded, "update")
-            found.append(f"{told} went by without being recorded; decisions are exact only where every update is")
-        return found + [f"{sink} failed: {why}" for sink, why in self.failed.items()]
