@@ -202,13 +202,46 @@ def test_a_batch_is_sent_when_it_is_full_and_the_newest_wait():
         assert [len(batch) for batch in sink.batches] == [4, 4]
         recorder.flush()
         assert [len(batch) for batch in sink.batches] == [4, 4, 3]
-    every, now = Kept(), Kept()
-    old, often = rx.Recorder(state, every, seconds=0.0), rx.Recorder(state, now, every=1)
-    for _ in range(3):
-        old.updated(state)
-        often.updated(state)
-    assert [len(batch) for batch in now.batches] == [1, 1, 1]
-    assert sum(map(len, every.batches)) == 2  # the newest is not older than 0 seconds
+    for x in state, snapshot(state):
+        every, now = Kept(), Kept()
+        old, often = rx.Recorder(state, every, seconds=0.0), rx.Recorder(state, now, every=1)
+        for _ in range(3):
+            old.updated(x)
+            often.updated(x)
+        assert [len(batch) for batch in now.batches] == [1, 1, 1]
+        assert sum(map(len, every.batches)) == 2  # the newest is not older than 0 seconds
+        often.close()
+        with pytest.raises(rx.ArgumentError, match="it was closed"):
+            often.updated(x)
+        assert len(often) == 3
+
+
+@pytest.mark.parametrize("every", [1, 4, 1000])
+def test_each_way_to_hand_over_may_follow_each_other(every):
+    """Many in a row of one kind, and a change of the kind at every place."""
+    ways = {
+        "one metric": (lambda recorder, state, k: recorder.updated(snapshot(state, a=float(k))), {"a"}),
+        "two metrics": (lambda recorder, state, k: recorder.updated(snapshot(state, a=float(k), b=float(k))), {"a", "b"}),
+        "no metric": (lambda recorder, state, k: recorder.updated(snapshot(state)), set()),
+        "one beside": (lambda recorder, state, k: recorder.updated(snapshot(state), b=jnp.float32(k)), {"b"}),
+        "the state": (lambda recorder, state, k: recorder.updated(state, b=float(k)), {"b"}),
+        "observed": (lambda recorder, state, k: recorder.observed(snapshot(state, a=float(k))), {"a"}),
+        "noted": (lambda recorder, state, k: recorder.noted(snapshot(state), 900 + k, {"a": float(k)}), {"a"}),
+        "scanned": (lambda recorder, state, k: recorder.scanned(snapshot(state, a=float(k))[None]), {"a"}),
+    }
+    state, applied = TX.init(PARAMS), 0
+    recorder = rx.Recorder(state, every=every)
+    want = {"count": [], "a": [], "b": []}
+    for k, name in enumerate(np.repeat(np.random.default_rng(0).choice(list(ways), 60), 2)):
+        hand_over, metrics = ways[name]
+        if name not in ("observed", "noted"):
+            state, applied = step(state, 1.0)[0], applied + 1
+        hand_over(recorder, state, k)
+        want["count"].append({"observed": applied, "noted": 900 + k}.get(name, applied - 1))
+        for metric in "ab":
+            want[metric].append(k if metric in metrics else np.nan)
+    for name, column in want.items():
+        np.testing.assert_array_equal(recorder.history[name], column, err_msg=name)
 
 
 def test_recording_goes_on_where_a_run_is_resumed():
