@@ -1,9 +1,9 @@
 """Is what the finder suggests a good rate? `python -m benchmarks.finder` compares it with a grid search.
 
 The search trains each embedded task at 20 rates from 5 seeds, with a warm-up over the first tenth of the run and a cosine to zero
-after it, one run after the other, and takes the rate whose mean validation loss at the end is lowest. So that it takes ten minutes of
-processor time and not a day, runs are shorter than those of `rheostax train`, see `RUNS`, and the language model is smaller. Results are
-written after every run to the file `--json`, and a second call goes on from there.
+after it, one run after the other, and takes the rate whose mean validation loss at the end is lowest. It does so for runs as long as
+those of `rheostax train` and for shorter ones, see `RUNS`. The language model is smaller, so that all takes twenty minutes of processor
+time. Results are written after every run to the file `--json`, and a second call goes on from there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ RUNS: dict[str, tuple[Callable[[], Task], int]] = {  # a task, and how many epoc
     "digits": (lambda: load_task("digits"), 20),  # 440 updates, a quarter of what `rheostax train` makes at most
     "diabetes": (lambda: load_task("diabetes"), 20),  # 180 updates, a tenth
     "language": (lambda: language.make_task(width=48, context=48, batch_size=8), 5),  # 200 updates, a quarter
-    "diabetes, long": (lambda: load_task("diabetes"), 200),  # all of them
+    "digits, long": (lambda: load_task("digits"), 80),  # 1,760 updates: all of them
+    "diabetes, long": (lambda: load_task("diabetes"), 200),  # 1,800
+    "language, long": (lambda: language.make_task(width=48, context=48, batch_size=8), 20),  # 800
 }
 RATES = np.geomspace(1e-4, 1.0, 20)
 SEEDS = range(5)
@@ -87,14 +89,15 @@ def search(name: str, known: dict[str, float], keep: Callable[[], None]) -> dict
 
 
 def find(name: str) -> dict[str, Any]:
-    """Return what `rheostax find` finds with its own settings."""
-    return find_task(RUNS[name][0](), repeats=3).to_json()
+    """Return what `rheostax find` finds with its own settings for a run of that length."""
+    make, epochs = RUNS[name]
+    return find_task(make(), epochs=epochs, repeats=3).to_json()
 
 
 def table(results: dict[str, Any]) -> str:
     """Compare: the best rate of the search, the rates that are as good within the spread of seeds, and each rule's, in Markdown."""
     rules = ("minimum", "steepest", "valley", "slide")
-    lines = [f"| task, updates | best of the search | as good | {' | '.join(rules)} |", "| --- " * (3 + len(rules)) + "|"]
+    lines = [f"| task, updates | best of the search | as good | suggestion | {' | '.join(rules)} |", "| --- " * (4 + len(rules)) + "|"]
     for name, (make, epochs) in RUNS.items():
         if name not in results:
             continue
@@ -102,10 +105,12 @@ def table(results: dict[str, Any]) -> str:
         mean = np.where(np.isfinite(losses).all(0), losses.mean(0), np.inf)
         best = int(mean.argmin())
         good = RATES[mean <= mean[best] + losses[:, best].std(ddof=1)]
-        found = results["found"][name]["suggestions"]
-        cells = [f"{found[rule]['value']:.2g} ({found[rule]['value'] / RATES[best]:.2f}x)" for rule in rules]
+        found = results["found"][name]
+        values = [found["suggestion"]["value"], *(found["suggestions"][rule]["value"] for rule in rules)]
+        cells = [f"{value:.2g} ({value / RATES[best]:.2f}x)" for value in values]
         updates = epochs * load_data(make()).batches_per_epoch
-        lines.append(f"| {name}, {updates:,} | {RATES[best]:.2g} | {good[0]:.2g} to {good[-1]:.2g} | {' | '.join(cells)} |")
+        row = [f"{name.removesuffix(', long')}, {updates:,}", f"{RATES[best]:.2g}", f"{good[0]:.2g} to {good[-1]:.2g}", *cells]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
 

@@ -46,6 +46,18 @@ def test_json_and_nothing_else(folder):
     assert any("hasn't run away" in text for text in found["warnings"])
 
 
+def test_the_suggestion_is_for_the_length_of_the_run(folder):
+    """9 updates an epoch; the task has 200 epochs."""
+    found = {}
+    for epochs in (), ("--epochs", "25"):
+        done = rheostax("find", "my_task:task", "--repeats", "1", "--json", *epochs, cwd=folder)
+        found[epochs] = json.loads(done.stdout)
+    for one, total in zip(found.values(), (1800, 225), strict=True):
+        assert one["total_steps"] == total
+        assert one["suggestion"]["value"] == pytest.approx(one["suggestions"]["minimum"]["value"] * (100 / total) ** 0.5, rel=1e-5)
+    assert rheostax("find", "my_task:task", "--epochs", "0", cwd=folder).returncode == 2
+
+
 def test_nothing_to_suggest_is_a_failure_in_words(folder):
     done = rheostax("find", "my_task:flat", "--repeats", "1", cwd=folder)
     assert (done.returncode, "suggestion: none" in done.stdout, "the loss never improves" in done.stdout) == (1, True, True)

@@ -197,6 +197,8 @@ def test_arguments_that_break_a_rule():
     refused("find_learning_rate: steps must be a whole number >= 20, got 19", steps=19)
     refused("find_learning_rate: spacing must be one of 'exponential', 'linear', got 'log'", spacing="log")
     refused("find_learning_rate: repeats must be a whole number >= 1, got 0", repeats=0)
+    refused("find_learning_rate: total_steps must be a whole number >= 1, got 0", total_steps=0)
+    refused("find_learning_rate: total_steps must be a whole number >= 1, got 1.5", total_steps=1.5)
     refused("find_learning_rate: diverge must be", diverge=1.0)
     refused("step must be a function", function=jnp.zeros(4), state=step)
     refused("state must be the model together with its optimizer", state=module()[0])

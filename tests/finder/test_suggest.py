@@ -48,10 +48,26 @@ def test_the_minimum_is_recommended_and_its_band_holds_what_it_is_without_noise(
     truth = conclusion(rates, clean[None]).suggestion.value
     for seed in range(10):
         found = conclusion(rates, sweep_like(seed)[1][None])
-        assert found.suggestion is found.suggestions["minimum"]
+        assert found.suggestion == found.suggestions["minimum"]
         assert 0.01 / 2 < found.suggestion.value < 0.01 * 2
         inside += found.suggestion.low <= truth <= found.suggestion.high
     assert inside >= 7
+
+
+def test_the_suggestion_for_a_longer_run_is_lower_by_the_root_of_the_lengths():
+    rates, losses = sweep_like(3)
+    rule = conclusion(rates, losses[None]).suggestions["minimum"]
+    for total_steps, factor in (None, 1.0), (1, 1.0), (100, 1.0), (400, 0.5), (10_000, 0.1):
+        found = conclusion(rates, losses[None], total_steps=total_steps)
+        assert found.suggestions["minimum"] == rule
+        one = found.suggestion
+        np.testing.assert_allclose([one.value, one.low, one.high], np.multiply([rule.value, rule.low, rule.high], factor), rtol=1e-12)
+        assert found.to_json()["total_steps"] == total_steps
+        assert ("minimum times" in str(found)) == (factor < 1)
+    assert str(found).splitlines()[-1].endswith(", minimum times 0.1 for a run of 10,000 updates")
+    nothing = conclusion(rates, np.full((1, 100), 0.7), total_steps=400)  # nor does rounding make a curve of a constant
+    assert nothing.suggestion is None
+    assert "suggestion: none\n" in str(nothing)
 
 
 def test_repeats_give_the_median_of_their_answers():

@@ -136,6 +136,7 @@ def find(
     high: Annotated[float, typer.Option("--max", help="Last rate.")] = 10.0,
     steps: Annotated[int, typer.Option(help="Updates from the first rate to the last.")] = 100,
     repeats: Annotated[int, typer.Option(help="How many times, each from another seed.")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the run that it is for; the task's own by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeat.")] = 0,
     linear: Annotated[bool, typer.Option("--linear", help="Equal differences of rates, not equal ratios.")] = False,
     group: Annotated[str | None, typer.Option(help="Which parameter group, where the task has several.")] = None,
@@ -150,7 +151,7 @@ def find(
     from rheostax.cli.find import draw, run  # noqa: PLC0415  (jax starts here; --help needn't wait for it)
 
     options = {"min_value": low, "max_value": high, "steps": steps, "repeats": repeats, "spacing": "linear" if linear else "exponential"}
-    result = run(task, seed=seed, picture=plot, silent=quiet or as_json, group=group, **options)
+    result = run(task, epochs=epochs, seed=seed, picture=plot, silent=quiet or as_json, group=group, **options)
     typer.echo(_json(result.to_json()) if as_json else str(result))
     if plot is not None:  # the result is told already, whatever becomes of the picture
         _see(draw(task, result, plot), silent=quiet or as_json)

@@ -30,13 +30,14 @@ def draw(name: str, found: Finding, picture: Path) -> Path:
     return files.draw(plot_finding(found, title=f"{name}: range test"), picture)
 
 
-def find_task(task: Task, *, seed: int = 0, **options: Any) -> Finding:
+def find_task(task: Task, *, seed: int = 0, epochs: int | None = None, **options: Any) -> Finding:
     """Return the finding for a task: repeat i starts from seed + i, with its model, its random streams and its order of the data."""
-    data = load_data(task)
-    updates = {"total_steps": task.epochs * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
-    expression = task.learning_rate(data.batches_per_epoch, task.epochs)  # its groups count; its values are left aside
+    data, epochs = load_data(task), task.epochs if epochs is None else epochs
+    updates = {"total_steps": epochs * data.batches_per_epoch, "steps_per_epoch": data.batches_per_epoch}
+    expression = task.learning_rate(data.batches_per_epoch, epochs)  # its groups count; its values are left aside
     rate = resolve(expression, **updates, batch_size=getattr(data, "batch_size", None))
     first = start(task, rate, seed)
     first[0].eval()
     require_loss(task, first[0], data)
+    options["total_steps"] = updates["total_steps"]
     return find_learning_rate(make_train_step(task), lambda i: start(task, rate, seed + i), lambda i: batches_of(data, seed + i), **options)

@@ -37,6 +37,7 @@ class _Settings:
     diverge: float
     smoothing: float
     steps_per_dispatch: int
+    total_steps: int | None
 
     def __post_init__(self) -> None:
         _check.number(self, "min_value", low_open=True)
@@ -47,6 +48,8 @@ class _Settings:
         _check.number(self, "diverge", low=1.0, low_open=True)
         _check.number(self, "smoothing", high=1.0)
         _check.whole(self, "steps_per_dispatch")
+        if self.total_steps is not None:
+            _check.whole(self, "total_steps")
 
 
 _Settings.__name__ = "find_learning_rate"  # as which the checks name it
@@ -60,6 +63,7 @@ def find_learning_rate(
     min_value: float = 1e-7,
     max_value: float = 10.0,
     steps: int = 100,
+    total_steps: int | None = None,
     spacing: str = "exponential",
     repeats: int = 3,
     diverge: float = 4.0,
@@ -88,6 +92,8 @@ def find_learning_rate(
         min_value: First rate, > 0.
         max_value: Last rate, > min_value.
         steps: Updates, and rates, of a repeat, >= 20.
+        total_steps: Updates of the run that the rate is for, >= 1: the longer it is than the test, the lower is the suggestion, by
+            `sqrt(steps / total_steps)`. None if it isn't known: then the suggestion is for a run about as long as the test.
         spacing: "exponential" or "linear".
         repeats: How many times, >= 1, with other batches and, if `state` is a function, from other states.
         diverge: The loss has run away when its moving average exceeds so many times the lowest one before, > 1; also when it
@@ -119,7 +125,7 @@ def find_learning_rate(
     >>> 0.01 < finding.suggestion.value < 0.3
     True
     """
-    settings = _Settings(min_value, max_value, steps, spacing, repeats, diverge, smoothing, steps_per_dispatch)
+    settings = _Settings(min_value, max_value, steps, spacing, repeats, diverge, smoothing, steps_per_dispatch, total_steps)
     if not callable(step):
         raise ArgumentError(f"step must be a function, got {step!r}. The order is find_learning_rate(step, state, batches).")
     source = Source(batches)
@@ -153,7 +159,8 @@ class _Test:
             each = [self._sweep(self.pure.update, self._state(i), self.source.stream(i), 1) for i in range(repeats)]
             losses = np.concatenate(each)
         stopped = tuple(self._stop(row) for row in losses)
-        return conclude(self.rates, losses, stopped, smoothing=self.settings.smoothing, batches_taken=self.source.taken)
+        smoothing, total_steps = self.settings.smoothing, self.settings.total_steps
+        return conclude(self.rates, losses, stopped, smoothing=smoothing, batches_taken=self.source.taken, total_steps=total_steps)
 
     def _sweep(self, update: Any, state: Any, batches: Iterator[Any], repeats: int) -> np.ndarray:
         """Sweep once with a state that may be donated; look at the step before the first time."""

@@ -10,7 +10,7 @@ import numpy as np
 from rheostax._words import counted, plain, say
 from rheostax.errors import DivergedError
 from rheostax.finder.smoothing import descent, fitted, noise_of
-from rheostax.finder.suggest import FEWEST, RECOMMENDED, Suggestion, suggest
+from rheostax.finder.suggest import FEWEST, RECOMMENDED, Suggestion, for_a_run_of, suggest
 
 __all__ = ["Finding", "conclude"]
 
@@ -27,10 +27,12 @@ class Finding:
         smoothed: The same without most of the noise, see `rheostax.finder.fitted`, up to where the loss is back at its start; what the
             rules are asked about.
         suggestions: What each rule suggests: "valley", "steepest", "minimum" and "slide". Empty where the loss never improved.
-        suggestion: The one to take, that of "minimum"; None where there is none.
+        suggestion: The one to take: that of "minimum", times `min(1, sqrt(n / total_steps))` if the run's length is known. None where
+            there is none.
         warnings: What is doubtful about it, in words.
         stopped_at: For each repeat the number of the update whose loss ran away, or None.
         batches_taken: How many batches were read.
+        total_steps: Updates of the run that the suggestion is for, or None.
     """
 
     learning_rates: np.ndarray
@@ -41,6 +43,7 @@ class Finding:
     warnings: tuple[str, ...]
     stopped_at: tuple[int | None, ...]
     batches_taken: int
+    total_steps: int | None = None
 
     def __str__(self) -> str:
         updates = int(np.isfinite(self.losses).sum())
@@ -56,8 +59,15 @@ class Finding:
             lines += ["", f"{'rule':<10}  {'rate':>8}  {'band':>19}"]
         for name, one in self.suggestions.items():
             lines.append(f"{name:<10}  {say(one.value, 2):>8}  {say(one.low, 2):>8} to {say(one.high, 2):>7}")
-        lines += ["", f"suggestion: {self.suggestion or 'none'}"]
+        lines += ["", f"suggestion: {self.suggestion or 'none'}{self._reason()}"]
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+    def _reason(self) -> str:
+        """Return how the suggestion differs from the rule's, if it does."""
+        if self.suggestion is None or self.suggestion == self.suggestions[RECOMMENDED]:
+            return ""
+        factor = for_a_run_of(self.total_steps, len(self.learning_rates))
+        return f", {RECOMMENDED} times {say(factor, 2)} for a run of {counted(self.total_steps or 0, 'update')}"
 
     def plot(self) -> Any:
         """Draw the losses over the rates, with the suggestions; returns a `matplotlib.figure.Figure`.
@@ -80,11 +90,18 @@ class Finding:
             "smoothed": [_numbers(row) for row in self.smoothed],
             "stopped_at": list(self.stopped_at),
             "batches_taken": self.batches_taken,
+            "total_steps": self.total_steps,
         }
 
 
 def conclude(
-    learning_rates: np.ndarray, losses: np.ndarray, stopped_at: tuple[int | None, ...], *, smoothing: float, batches_taken: int
+    learning_rates: np.ndarray,
+    losses: np.ndarray,
+    stopped_at: tuple[int | None, ...],
+    *,
+    smoothing: float,
+    batches_taken: int,
+    total_steps: int | None = None,
 ) -> Finding:
     """Read the suggestions off the losses of a range test, `[repeats, n]`, of which each repeat may end early.
 
@@ -98,17 +115,19 @@ def conclude(
     for curve, row in zip(curves, smooth, strict=True):
         row[: len(curve)] = fitted(curve, smoothing)
     suggestions: dict[str, Suggestion] = {}
+    chosen = None
     warnings = _doubts(learning_rates, losses, stopped_at)
     if any(map(_improves, curves, smooth)):
         suggestions = suggest(learning_rates, curves, smoothing=smoothing)
-        warnings += _noise(suggestions[RECOMMENDED])
+        chosen = suggestions[RECOMMENDED].times(for_a_run_of(total_steps, len(learning_rates)))
+        warnings += _noise(chosen)
     else:
         last = learning_rates[max(map(len, curves)) - 1]
         warnings.append(
             f"the loss never improves between {say(learning_rates[0], 2)} and {say(last, 2)} by more than its noise: there is nothing "
             "to suggest. Try other rates or more steps, and look whether the step updates the parameters."
         )
-    return Finding(learning_rates, losses, smooth, suggestions, suggestions.get(RECOMMENDED), tuple(warnings), stopped_at, batches_taken)
+    return Finding(learning_rates, losses, smooth, suggestions, chosen, tuple(warnings), stopped_at, batches_taken, total_steps)
 
 
 def _require_enough(rates: np.ndarray, losses: np.ndarray, fewest: int) -> None:
@@ -124,8 +143,9 @@ def _require_enough(rates: np.ndarray, losses: np.ndarray, fewest: int) -> None:
 def _improves(losses: np.ndarray, smooth: np.ndarray) -> bool:
     """Tell whether a curve falls below its first fifth by more than noise alone would let it: that lets it once in a hundred times."""
     noise = max(noise_of(losses), float(np.std(np.diff(losses))) / np.sqrt(2))  # the median alone would miss rare large deviations
+    rounding = float(np.finfo(np.float32).eps * np.abs(losses).max())  # all that there is in a constant loss
     first = len(losses) // 5
-    return bool(np.mean(smooth[:first]) - np.nanmin(smooth[first:]) > 1.3 * noise)
+    return bool(np.mean(smooth[:first]) - np.nanmin(smooth[first:]) > max(1.3 * noise, rounding))
 
 
 def _doubts(rates: np.ndarray, losses: np.ndarray, stopped_at: tuple[int | None, ...]) -> list[str]:

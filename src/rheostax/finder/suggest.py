@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +12,9 @@ from rheostax._words import say
 from rheostax.finder.rules import RULES, steepest
 from rheostax.finder.smoothing import fit_weights, fitted, noise_of
 
-__all__ = ["FEWEST", "RECOMMENDED", "Suggestion", "suggest"]
+__all__ = ["FEWEST", "RECOMMENDED", "Suggestion", "for_a_run_of", "suggest"]
 
-RECOMMENDED = "minimum"  # the nearest to the best of a grid search, on every task that was tried: docs/finder.md has the figures
+RECOMMENDED = "minimum"  # with `for_a_run_of` the nearest to the best of a grid search, on every task that was tried: see docs/finder.md
 FEWEST = 20  # losses that a suggestion needs: `slide` looks at a window of 16
 RESAMPLED = 200  # curves of which a band is made
 BAND = (0.1, 0.9)  # quantiles
@@ -36,6 +37,19 @@ class Suggestion:
 
     def __str__(self) -> str:
         return f"{say(self.value, 2)} ({say(self.low, 2)} to {say(self.high, 2)})"
+
+    def times(self, factor: float) -> Suggestion:
+        """Return it with rate and band multiplied."""
+        return Suggestion(self.value * factor, self.low * factor, self.high * factor)
+
+
+def for_a_run_of(total_steps: int | None, steps: int) -> float:
+    """Return what the rate of a test of so many steps is multiplied by for a run of `total_steps`: min(1, sqrt(steps / total_steps)).
+
+    The step size that bounds the error of a stochastic gradient descent of n steps best goes with 1 / sqrt(n) (Nemirovski et al., 2009,
+    section 2.2, https://doi.org/10.1137/070704277), and a range test looks for what is best within its own steps.
+    """
+    return 1.0 if total_steps is None else min(1.0, math.sqrt(steps / total_steps))
 
 
 def suggest(learning_rates: np.ndarray, curves: list[np.ndarray], *, smoothing: float) -> dict[str, Suggestion]:
