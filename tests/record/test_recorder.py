@@ -283,6 +283,66 @@ def test_a_metric_that_a_loop_deletes_is_nan_and_named():
     np.testing.assert_array_equal(history["total"], [1.0, 2.0, np.nan, np.nan])  # copied until it is known that the state isn't donated
 
 
+@pytest.mark.parametrize("gone", [[2], [0], [4], [0, 1, 2, 3], [3, 4, 7]], ids=str)
+def test_a_snapshot_that_a_loop_deletes_takes_no_other_with_it(gone):
+    """Four with one metric and four with two, on the way that is made for speed and on the other."""
+    state, sink = TX.init(PARAMS), Kept()
+    recorder = rx.Recorder(state, sink)
+    for k in range(8):
+        state, _ = step(state, 1.0)
+        seen = snapshot(state, a=float(k), **({"b": float(k)} if k > 3 else {}))
+        recorder.updated(seen)
+        if k in gone:
+            seen.delete()
+    with pytest.warns(rx.RheostaxWarning, match="'learning_rate' was deleted before it was fetched"):
+        recorder.flush()
+    left = [k for k in range(8) if k not in gone]
+    np.testing.assert_array_equal(recorder.history["a"], left)
+    np.testing.assert_array_equal(recorder.history["b"], [k if k > 3 else np.nan for k in left])
+
+
+def test_an_interruption_leaves_what_is_waiting(monkeypatch):
+    state = TX.init(PARAMS)
+    recorder = rx.Recorder(state)
+    for k in range(3):
+        state, _ = step(state, 1.0)
+        recorder.updated(state, loss=jnp.float32(k))
+
+    def interrupted(entries):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder._intake, "fetch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            recorder.flush()
+    np.testing.assert_array_equal(recorder.history["loss"], range(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"unrecorded": float("inf")}, "unrecorded is inf"),
+        ({"unrecorded": -3}, "unrecorded is -3"),
+        ({"nonfinite": {"a": "x"}}, "nonfinite is {'a': 'x'}"),
+        ({"seconds": None}, "seconds is None"),
+        ({"sinks": [3]}, r"sinks is \[3\]"),
+        ({"decisions": None}, "decisions is None"),
+        ({"more": 1}, "it must have unrecorded, nonfinite, decisions, seconds, sinks"),
+    ],
+)
+def test_a_damaged_recorder_is_told_in_one_sentence_and_changes_nothing(changes, says):
+    recorder = rx.Recorder(TX.init(PARAMS))
+    state, _ = step(TX.init(PARAMS), 1.0)
+    recorder.updated(state, loss=1.0)
+    told, arrays = recorder.saved()
+    with pytest.raises(rx.StateError, match=f"^The checkpoint's recorder is damaged: {says}\\.$"):
+        recorder.resume(state, told | changes, arrays)
+    for broken, why in ({"count": None}, "KeyError"), ({"metric/%3Dloss/float64/values": np.array(["x"])}, "has no numbers"):
+        with pytest.raises(rx.StateError, match=f"^The checkpoint's recorder is damaged: [^:]*{why}"):
+            recorder.resume(state, told, {name: array for name, array in (arrays | broken).items() if array is not None})
+    np.testing.assert_array_equal(recorder.history["loss"], [1.0])
+
+
 def test_a_numpy_metric_may_be_changed_afterwards():
     state, total = TX.init(PARAMS), np.zeros(())
     recorder = rx.Recorder(state)

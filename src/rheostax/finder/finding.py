@@ -66,8 +66,9 @@ class Finding:
         """Return how the suggestion differs from the rule's, if it does."""
         if self.suggestion is None or self.suggestion == self.suggestions[RECOMMENDED]:
             return ""
+        assert self.total_steps is not None
         factor = for_a_run_of(self.total_steps, len(self.learning_rates))
-        return f", {RECOMMENDED} times {say(factor, 2)} for a run of {counted(self.total_steps or 0, 'update')}"
+        return f", {RECOMMENDED} times {say(factor, 3)} for a run of {counted(self.total_steps, 'update')}"
 
     def plot(self) -> Any:
         """Draw the losses over the rates, with the suggestions; returns a `matplotlib.figure.Figure`.

@@ -14,7 +14,7 @@ from rheostax.finder.smoothing import fit_weights, fitted, noise_of
 
 __all__ = ["FEWEST", "RECOMMENDED", "Suggestion", "for_a_run_of", "suggest"]
 
-RECOMMENDED = "minimum"  # with `for_a_run_of` the nearest to the best of a grid search, on every task that was tried: see docs/finder.md
+RECOMMENDED = "minimum"  # with `for_a_run_of` within a factor of two of the best of a grid search, in every run tried: docs/finder.md
 FEWEST = 20  # losses that a suggestion needs: `slide` looks at a window of 16
 RESAMPLED = 200  # curves of which a band is made
 BAND = (0.1, 0.9)  # quantiles

@@ -126,10 +126,12 @@ class Intake:
     def fetch(self, entries: Sequence[Entry | Bare]) -> tuple[Sequence[Entry | Bare], np.ndarray, list[Column]]:
         """Return the entries without those that were deleted, and what `columns_of` makes of them. It waits for the device."""
         told = [entry.others for entry in entries if isinstance(entry, Entry)]
-        waiting = [(others, name, value) for others in told for name, value in others.items() if type(value) is not float]
-        if next(iter(_arrays(entries[0])[0].devices())).platform != "cpu":  # there they needn't be copied
+        waiting = [(others, name, value) for others in told for name, value in others.items() if isinstance(value, jax.Array)]
+        first = next((array for entry in entries for array in _arrays(entry) if not array.is_deleted()), None)
+        if first is not None and next(iter(first.devices())).platform != "cpu":  # there they needn't be copied
             for array in [array for entry in entries for array in _arrays(entry)] + [value for _, _, value in waiting]:
-                array.copy_to_host_async()
+                if not array.is_deleted():
+                    array.copy_to_host_async()
         for others, name, value in waiting:
             others[name] = np.float32(value) if value.dtype in SINGLE else float(value)
         try:
@@ -140,8 +142,8 @@ class Intake:
 
     def _rescued(self, entry: Entry | Bare) -> list[Entry | Bare]:
         """Return an entry with NaN for metrics that were deleted, or nothing if the state was."""
-        if not isinstance(entry, Entry):
-            return [entry]
+        if not isinstance(entry, Entry):  # among the others, where shapes are told apart: the first of a shape may be gone
+            entry = Entry(entry[:1], (), {}, True, None, entry[1])
         own = len(entry.arrays) - len(entry.names)
         if own <= 0:  # one vector, a copy
             return [entry]

@@ -9,7 +9,6 @@ import numpy as np
 
 from rheostax._words import counted, plain
 from rheostax.describe import describe
-from rheostax.errors import StateError
 from rheostax.record._chunk import Chunk, Column
 from rheostax.record._moments import decisions_in, rates_by_group
 from rheostax.record._saved import arrays_of, chunk_of, decisions_from
@@ -87,16 +86,13 @@ class Ledger:
 
     @classmethod
     def resumed(cls, reader: Reader, told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ledger:
-        """Return what was saved, going on at another state.
+        """Return what was saved, going on at another state; `told` is known to be whole.
 
         Raises:
             StateError: If it is damaged.
         """
-        try:
-            new, chunk = cls(reader), chunk_of(arrays)
-            new.decisions, new.nonfinite = decisions_from(told["decisions"]), dict(told["nonfinite"])
-            new.unrecorded = int(told["unrecorded"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise StateError(f"The checkpoint's recorder is damaged: {error!r}.") from None
+        new, chunk = cls(reader), chunk_of(arrays)
         new.chunks = [chunk] if len(chunk) else []
+        new.decisions = decisions_from(told["decisions"])
+        new.nonfinite, new.unrecorded = dict(told["nonfinite"]), told["unrecorded"]
         return new

@@ -15,7 +15,7 @@ from rheostax.errors import StateError
 from rheostax.record._chunk import Chunk, Column
 from rheostax.record.journal import Decision
 
-__all__ = ["arrays_of", "chunk_of", "decisions_from"]
+__all__ = ["arrays_of", "chunk_of", "decisions_from", "require_whole"]
 
 
 def arrays_of(chunks: Sequence[Chunk]) -> dict[str, np.ndarray]:
@@ -46,7 +46,7 @@ def chunk_of(arrays: Mapping[str, np.ndarray]) -> Chunk:
     """
     try:
         return _chunk(arrays)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise StateError(f"The checkpoint's recorder is damaged: {error!r}.") from None
 
 
@@ -61,6 +61,7 @@ def _chunk(arrays: Mapping[str, np.ndarray]) -> Chunk:
             continue
         where, values = arrays[name], arrays[name.removesuffix("where") + "values"]
         _require(where.ndim == values.ndim == 1 and len(where) == len(values), f"{name} is no column")
+        _require(values.dtype.kind in "iuf", f"{name} has no numbers")
         _require(where.dtype.kind in "iu" or not len(where), f"{name} has no whole numbers")
         _require(not len(where) or (where.min() >= 0 and where.max() < len(counts)), f"{name} is outside of the records")
         group = urllib.parse.unquote(rest[0])[1:]
@@ -86,6 +87,30 @@ def _spread(where: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 def _quoted(name: str) -> str:
     """Return a name that can be a key: the rate without groups has none of its own."""
     return urllib.parse.quote(f"={name}", safe="")
+
+
+def require_whole(told: Any) -> None:
+    """Check the JSON of a saved recorder, without the decisions.
+
+    Raises:
+        StateError: If it is damaged.
+    """
+    fields = {
+        "unrecorded": _is_count,
+        "nonfinite": lambda found: isinstance(found, dict) and all(map(_is_count, found.values())),
+        "decisions": lambda found: isinstance(found, list),
+        "seconds": lambda found: _is_number(found) and math.isfinite(found),
+        "sinks": lambda found: isinstance(found, list) and all(isinstance(one, list | tuple) and len(one) == 2 for one in found),
+    }
+    if not isinstance(told, dict) or set(told) != set(fields):
+        raise StateError(f"The checkpoint's recorder is damaged: it must have {', '.join(fields)}.")
+    for name, good in fields.items():
+        if not good(told[name]):
+            raise StateError(f"The checkpoint's recorder is damaged: {name} is {told[name]!r:.60}.")
+
+
+def _is_count(found: Any) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and found >= 0
 
 
 def decisions_from(records: Any) -> list[Decision]:

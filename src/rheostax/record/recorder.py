@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from rheostax import _check
-from rheostax.errors import ArgumentError, StateError
+from rheostax.errors import ArgumentError
 from rheostax.record._chunk import Column, history
 from rheostax.record._entries import Bare, Entry
 from rheostax.record._intake import Handed, Intake
 from rheostax.record._ledger import Ledger
 from rheostax.record._outlets import Outlets, settings
+from rheostax.record._saved import require_whole
 from rheostax.record.environment import environment
 from rheostax.record.journal import Decision
 from rheostax.record.sinks.sink import Sink
@@ -231,8 +232,7 @@ class Recorder:
         Raises:
             StateError: If they are damaged.
         """
-        if not isinstance(told, dict) or set(told) != {"unrecorded", "nonfinite", "decisions", "seconds", "sinks"}:
-            raise StateError("The checkpoint's recorder is damaged.")
+        require_whole(told)
         ledger = Ledger.resumed(reader := Reader(x), told, arrays)
         self._outlets.rewind(told["sinks"])
         self._begin(reader, ledger)
@@ -278,10 +278,14 @@ class Recorder:
             began = self._ledger.chunks[-1].time[-1] if self._ledger.chunks else 0.0
             times = np.linspace(began, handed.time, len(rows) + 1)[1:]  # when each was made isn't known; they take alike
             self._digest(rows, columns, np.ones(len(rows), bool), times)
-        entries, self._waiting = self._waiting[:n], self._waiting[n:]
-        if not entries:
+        if not (entries := self._waiting[:n]):
             return
-        whole, rows, columns = self._intake.fetch(entries)
+        try:
+            whole, rows, columns = self._intake.fetch(entries)
+        except Exception:  # as above
+            del self._waiting[:n]
+            raise
+        del self._waiting[:n]
         applied, said = np.ones(len(whole), bool), {}
         for i, entry in enumerate(whole):
             if isinstance(entry, Entry):
