@@ -37,6 +37,7 @@ __all__ = [
     "number",
     "one_fewer",
     "one_of",
+    "single",
     "whole",
 ]
 
@@ -67,6 +68,13 @@ def _convert(node: Any, field: str, value: Any, dtype: Any, rule: str, advice: s
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
         raise _fail(node, field, rule, value)
     return array.item() if array.ndim == 0 else array
+
+
+def single(node: Any, *fields: str) -> None:
+    """Check that fields are no arrays, where the rule after it would go through their elements."""
+    for field in fields:
+        if np.ndim(value := getattr(node, field)):
+            raise _fail(node, field, "one number", value)
 
 
 def number(

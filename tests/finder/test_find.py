@@ -200,7 +200,7 @@ def test_arguments_that_break_a_rule():
     refused("find_learning_rate: total_steps must be a whole number >= 1, got 0", total_steps=0)
     refused("find_learning_rate: total_steps must be a whole number >= 1, got 1.5", total_steps=1.5)
     refused("find_learning_rate: diverge must be", diverge=1.0)
-    refused(r"find_learning_rate: total_steps must be one number, got array\(\[400\]\)", total_steps=np.array([400]))
+    refused(r"find_learning_rate: total_steps must be one number, got \[400\]", total_steps=np.array([400]))
     refused(r"find_learning_rate: repeats must be one number, got \[1\]", repeats=[1])
     refused("step must be a function", function=jnp.zeros(4), state=step)
     refused("state must be the model together with its optimizer", state=module()[0])

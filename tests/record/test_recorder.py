@@ -711,6 +711,15 @@ def test_what_is_no_learning_rate_of_this_recorder_is_refused():
         rx.Recorder(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state))
     with pytest.raises(rx.ArgumentError, match="every must be a whole number >= 1, got 0"):
         rx.Recorder(state, every=0)
+    with pytest.raises(rx.ArgumentError, match=r"Recorder: seconds must be one number, got "):
+        rx.Recorder(state, seconds=np.ones(2))
+    with pytest.raises(rx.ArgumentError, match=r"Snapshots\.empty: n must be one number, got "):
+        Snapshots.empty(snapshot(state), [3])
+    recorder = rx.Recorder(state)
+    recorder.updated(snapshot(state, loss=1.0))
+    recorder.updated(jnp.zeros_like(snapshot(state, loss=1.0)))
+    with pytest.raises(rx.ArgumentError, match="handed over as a snapshot is none"):
+        recorder.flush()
     for sinks, got in (("x", "'x'"), (["x"], r"\['x'\]"), (3, "3"), (Kept, "<class")):
         with pytest.raises(rx.ArgumentError, match=f"Recorder: sinks must be a sink or several of them, such as .*, got {got}"):
             rx.Recorder(state, sinks)

@@ -40,9 +40,7 @@ class _Settings:
     total_steps: int | None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if np.ndim(value):  # the checks below take arrays, as schedules do
-                raise ArgumentError(f"find_learning_rate: {name} must be one number, got {value!r}.")
+        _check.single(self, *vars(self))
         _check.number(self, "min_value", low_open=True)
         _check.number(self, "max_value", low=self.min_value, low_open=True)
         _check.whole(self, "steps", low=20)

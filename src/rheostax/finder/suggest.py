@@ -39,7 +39,7 @@ class Suggestion:
         return f"{say(self.value, 2)} ({say(self.low, 2)} to {say(self.high, 2)})"
 
     def times(self, factor: float) -> Suggestion:
-        """Return it with rate and band multiplied."""
+        """Return it with rate and band multiplied by a factor > 0."""
         return Suggestion(self.value * factor, self.low * factor, self.high * factor)
 
 

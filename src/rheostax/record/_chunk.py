@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rheostax.errors import ArgumentError
+
 __all__ = ["OWN", "Chunk", "Column", "history", "label", "labelled"]
 
 OWN = ("count", "learning_rate", "time")  # fields of a record that no metric may take
@@ -98,13 +100,14 @@ def labelled(tails: np.ndarray) -> Iterator[Column]:
     """Yield the metrics in vectors with a label, or without either, `int32 [n, m]`.
 
     Raises:
-        ValueError: If there is something else.
+        ArgumentError: If there is something else.
     """
     left = np.arange(len(tails)) if tails.shape[1] else np.arange(0)
     while len(left):
         first = tails[left[0]]
         if not 0 < first[-1] < len(first) - 1:
-            raise ValueError("no label")
+            what = "an array that was handed over as a snapshot is none, though as long as those before"
+            raise ArgumentError(f"Recorder: {what}; hand over what rheostax.record.snapshot returned.")
         same = (tails[left, first[-1] :] == first[first[-1] :]).all(axis=1)
         rows, left = left[same], left[~same]
         for i, name in enumerate(first[first[-1] : -1].tobytes().rstrip(b"\0").decode().split("\0")):

@@ -204,7 +204,7 @@ def told_in(snapshots: Any, size: int) -> list[Column] | None:
         return None
     try:
         return list(labelled(np.asarray(snapshots)[:, size:]))
-    except ValueError:
+    except ArgumentError:
         return None
 
 

@@ -70,6 +70,7 @@ class Recorder:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.every, self.seconds = every, seconds
+        _check.single(self, "every", "seconds")
         _check.whole(self, "every")
         _check.number(self, "seconds")
         self._waiting: list[Entry | Bare] = []
@@ -119,11 +120,8 @@ class Recorder:
         """
         if metrics or type(x) is not self._intake.kind or x.aval is not self._intake.vector or self._closed:
             self._keep(x, metrics, True)
-            return
-        now, waiting = time.perf_counter() - self._started, self._waiting
-        waiting.append((x, now))  # the same that `_keep` does, without its calls: they are a part of what an update takes
-        if len(waiting) >= self._most or now - (self._handed or waiting[0])[-1] > self.seconds:
-            self._send(max(len(waiting) - self._held_back, 1))
+        else:  # a snapshot like the last one: there is nothing to check, and its loop counts microseconds
+            self._add((x, time.perf_counter() - self._started))
 
     def observed(self, x: Any, /, **metrics: Any) -> None:
         """Record metrics between updates, such as a validation's, after `observe` if the policies hear of them.
@@ -266,13 +264,20 @@ class Recorder:
     def _keep(self, x: Any, metrics: dict[str, Any], applied: bool, said: int | None = None) -> None:
         self._require_open()
         arrays, names, others = self._intake.take(x, metrics)
-        now, waiting = time.perf_counter() - self._started, self._waiting
-        waiting.append(Entry(arrays, names, others, applied, said, now))
-        if len(waiting) >= self._most or now - (self._handed or waiting[0])[-1] > self.seconds:
+        self._add(Entry(arrays, names, others, applied, said, time.perf_counter() - self._started))
+
+    def _add(self, entry: Entry | Bare) -> None:
+        """Keep a moment, and send a batch when it is due; the last field of each is its time."""
+        waiting = self._waiting
+        waiting.append(entry)
+        if len(waiting) >= self._most or entry[-1] - (self._handed or waiting[0])[-1] > self.seconds:
             self._send(max(len(waiting) - self._held_back, 1))
 
     def _send(self, n: int) -> None:
-        """Fetch what a loop handed over and after it the n oldest moments, and tell the sinks."""
+        """Fetch what a loop handed over and after it the n oldest moments, and tell the sinks.
+
+        An interruption leaves what it meets where it is; what is wrong is dropped.
+        """
         if self._handed is not None:
             handed, (rows, columns) = self._handed, self._fetch_handed()
             began = self._ledger.chunks[-1].time[-1] if self._ledger.chunks else 0.0
@@ -282,7 +287,7 @@ class Recorder:
             return
         try:
             whole, rows, columns = self._intake.fetch(entries)
-        except Exception:  # as above
+        except Exception:
             del self._waiting[:n]
             raise
         del self._waiting[:n]
@@ -295,7 +300,7 @@ class Recorder:
         self._digest(rows, columns, applied, np.array([entry[-1] for entry in whole]), said)
 
     def _fetch_handed(self) -> tuple[np.ndarray, list[Column]]:
-        """Fetch what a loop handed over. An interruption leaves it where it is; what is wrong is dropped."""
+        """Fetch what a loop handed over, and let go of it unless that is interrupted."""
         assert self._handed is not None
         try:
             fetched = self._intake.fetch_handed(self._handed)

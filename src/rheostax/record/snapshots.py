@@ -60,7 +60,8 @@ class Snapshots(NamedTuple):
         Raises:
             ArgumentError: If an argument breaks its rule.
         """
-        _check.whole(holder := type("Snapshots.empty", (), {"n": n})(), "n")
+        _check.single(holder := type("Snapshots.empty", (), {"n": n})(), "n")
+        _check.whole(holder, "n")
         like = jax.eval_shape(lambda: snapshot)
         if getattr(like, "ndim", None) != 1 or like.dtype != jnp.int32:
             raise ArgumentError(f"Snapshots.empty: snapshot must be what rheostax.record.snapshot returns, got {like!r}.")
