@@ -325,6 +325,7 @@ def test_an_interruption_leaves_what_is_waiting(monkeypatch):
         ({"unrecorded": -3}, "unrecorded is -3"),
         ({"nonfinite": {"a": "x"}}, "nonfinite is {'a': 'x'}"),
         ({"seconds": None}, "seconds is None"),
+        ({"seconds": float("nan")}, "seconds is nan"),
         ({"sinks": [3]}, r"sinks is \[3\]"),
         ({"decisions": None}, "decisions is None"),
         ({"more": 1}, "it must have unrecorded, nonfinite, decisions, seconds, sinks"),
